@@ -1,0 +1,62 @@
+#include "core/accumulation.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+namespace widthwise {
+
+std::optional<Accumulation::Problem> Accumulation::problem() const {
+  if (stages.empty()) return Problem{-1, "stages", "is empty, allowed at least one chain"};
+  for (size_t i = 0; i < stages.size(); ++i) {
+    const Stage& stage = stages[i];
+    const int index = static_cast<int>(i);
+    const bool last = i + 1 == stages.size();
+    if (stage.length < 0)
+      return Problem{index, "length",
+                     fmt::format("is {}, allowed 1 or more, or all", stage.length)};
+    if (last && (stage.kind != Stage::Kind::kChain || stage.length != Stage::kAll)) {
+      return Problem{index, "kind", "of the last stage must be a chain of length all"};
+    }
+    if (!last && stage.length == Stage::kAll) {
+      return Problem{index, "length", "is all, allowed only in the last stage"};
+    }
+    if (stage.kind == Stage::Kind::kChain &&
+        (stage.bits < kMinAccumulatorBits || stage.bits > kMaxAccumulatorBits)) {
+      return Problem{index, "bits",
+                     fmt::format("is {}, allowed {}..{}", stage.bits, kMinAccumulatorBits,
+                                 kMaxAccumulatorBits)};
+    }
+  }
+  auto sorted = order;
+  std::sort(sorted.begin(), sorted.end());
+  if (std::adjacent_find(sorted.begin(), sorted.end()) != sorted.end()) {
+    return Problem{-1, "order", "names an axis twice, allowed each of channel, row, col once"};
+  }
+  return std::nullopt;
+}
+
+Accumulation Accumulation::with_outermost(int bits, OverflowPolicy overflow) const {
+  Accumulation changed = *this;
+  changed.stages.back().bits = bits;
+  changed.stages.back().overflow = overflow;
+  return changed;
+}
+
+int64_t Accumulation::lanes() const {
+  return stages.front().kind == Stage::Kind::kTree ? stages.front().length : 1;
+}
+
+std::string Accumulation::describe() const {
+  std::string text;
+  for (const Stage& stage : stages) {
+    const std::string length = stage.length == Stage::kAll ? "all" : std::to_string(stage.length);
+    text += stage.kind == Stage::Kind::kTree
+                ? fmt::format("tree {}, ", length)
+                : fmt::format("chain {} @ {} bit {}, ", length, stage.bits,
+                              overflow_policy_name(stage.overflow));
+  }
+  return text + (bias == BiasMode::kPreload ? "bias preload" : "bias last");
+}
+
+}  // namespace widthwise

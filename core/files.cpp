@@ -1,0 +1,132 @@
+#include "core/files.h"
+
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <boost/uuid/detail/sha1.hpp>
+#include <cerrno>
+#include <cstdlib>
+#include <cstring>
+#include <fstream>
+#include <iterator>
+
+#include "core/error.h"
+#include "core/progress.h"
+
+namespace widthwise {
+namespace fs = std::filesystem;
+namespace {
+
+std::string beside(const fs::path& path) {
+  return fmt::format("{}.partial-{}", path.string(), ::getpid());
+}
+
+[[noreturn]] void refuse_write(const fs::path& path, const std::string& reason) {
+  throw InputError({.file = path.string(),
+                    .where = "",
+                    .field = "",
+                    .problem = "cannot be written: " + reason,
+                    .fix = "name a folder that exists and that you may write to, with --out"});
+}
+
+}  // namespace
+
+std::string read_file(const fs::path& path, const std::string& fix) {
+  std::error_code ignored;
+  const bool folder = fs::is_directory(path, ignored);
+  std::ifstream stream(path, std::ios::binary);
+  if (!stream || folder) {
+    throw InputError({.file = path.string(),
+                      .where = "",
+                      .field = "",
+                      .problem = folder ? "is a folder, a file is needed"
+                                        : std::string("cannot be read: ") + std::strerror(errno),
+                      .fix = fix});
+  }
+  return {std::istreambuf_iterator<char>(stream), std::istreambuf_iterator<char>()};
+}
+
+void write_file(const fs::path& path, std::string_view content) {
+  const std::string partial = beside(path);
+  {
+    std::ofstream stream(partial, std::ios::binary);
+    if (!stream) refuse_write(path, std::strerror(errno));
+    stream.write(content.data(), static_cast<std::streamsize>(content.size()));
+    stream.close();
+    if (!stream) {
+      ::unlink(partial.c_str());
+      refuse_write(path, "the disk is full or failed");
+    }
+  }
+  std::error_code error;
+  fs::rename(partial, path, error);
+  if (error) {
+    ::unlink(partial.c_str());
+    refuse_write(path, error.message());
+  }
+}
+
+void prepare_folder(const fs::path& folder) {
+  std::error_code error;
+  fs::create_directories(folder, error);
+  if (error) refuse_write(folder, error.message());
+  const fs::path probe = folder / ".widthwise-probe";
+  write_file(probe, "");
+  fs::remove(probe, error);
+}
+
+StagedFolder::StagedFolder(fs::path target, std::string marker) : target_(std::move(target)) {
+  if (!target_.has_filename()) target_ = target_.parent_path();  // "out/" names "out"
+  std::error_code error;
+  if (fs::exists(target_, error)) {
+    const bool ours = fs::is_directory(target_, error) &&
+                      (fs::is_empty(target_, error) || fs::exists(target_ / marker, error));
+    if (!ours)
+      refuse_write(
+          target_,
+          fmt::format("it exists and holds no {} of a former run, so it is not replaced", marker));
+  }
+  staging_ = beside(target_);
+  fs::create_directories(staging_, error);
+  if (error) refuse_write(target_, error.message());
+}
+
+StagedFolder::~StagedFolder() {
+  std::error_code ignored;
+  if (!staging_.empty()) fs::remove_all(staging_, ignored);
+}
+
+void StagedFolder::commit() {
+  std::error_code error;
+  fs::remove_all(target_, error);
+  if (!error) fs::rename(staging_, target_, error);
+  if (error) refuse_write(target_, error.message());
+  staging_.clear();
+}
+
+std::string content_hash(std::string_view content) {
+  boost::uuids::detail::sha1 sha;
+  sha.process_bytes(content.data(), content.size());
+  unsigned int digest[5];
+  sha.get_digest(digest);
+  std::string text;
+  for (const unsigned int word : digest) text += fmt::format("{:08x}", word);
+  return text;
+}
+
+fs::path share_folder() {
+  const char* named = std::getenv("WIDTHWISE_SHARE");
+  return named != nullptr && *named != '\0' ? fs::path(named) : fs::path(WIDTHWISE_SOURCE_DIR);
+}
+
+Progress& Progress::none() {
+  class Silent : public Progress {
+    void begin(const std::string&, int64_t, const std::string&) override {}
+    void advance(int64_t) override {}
+    void end() override {}
+  };
+  static Silent silent;
+  return silent;
+}
+
+}  // namespace widthwise

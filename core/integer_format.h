@@ -1,0 +1,27 @@
+#pragma once
+#include <cstdint>
+#include <string>
+
+namespace widthwise {
+
+// An integer of a stated width, as it travels on a wire. 1..16 bits for operands.
+struct IntegerFormat {
+  int bits = 8;
+  bool is_signed = true;
+
+  constexpr int64_t min() const { return is_signed ? -(int64_t{1} << (bits - 1)) : 0; }
+  constexpr int64_t max() const { return (int64_t{1} << (is_signed ? bits - 1 : bits)) - 1; }
+  constexpr bool holds(int64_t value) const { return value >= min() && value <= max(); }
+  std::string name() const { return (is_signed ? "int" : "uint") + std::to_string(bits); }
+  bool operator==(const IntegerFormat&) const = default;
+};
+
+// Width of the narrowest two's-complement integer that holds `value`: 0 and -1 need 1 bit.
+constexpr int signed_bits(int64_t value) {
+  const auto magnitude = static_cast<uint64_t>(value < 0 ? ~value : value);
+  int bits = 1;
+  while (bits < 64 && (magnitude >> (bits - 1)) != 0) ++bits;
+  return bits;
+}
+
+}  // namespace widthwise

@@ -1,0 +1,97 @@
+#pragma once
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "core/integer_format.h"
+
+namespace widthwise {
+
+// How a number between two integers is rounded; named after what happens to ties, except for the
+// last two: kTruncate goes toward zero, kFloor toward minus infinity.
+enum class Rounding { kHalfUp, kHalfEven, kHalfAway, kTruncate, kFloor };
+
+// round(value / 2^shift). 0 <= shift <= 126.
+__int128 shift_rounded(__int128 value, int shift, Rounding rounding);
+
+// Which arithmetic takes an accumulator to a code. Formulas: docs/datapath.md.
+struct RequantizeConfig {
+  enum class Kind {
+    kFloat32,          // ONNX Runtime's: rint(f32(f32(acc) * f32(f32(xs*ws)/ys))) + zero point
+    kMultiplierShift,  // m-bit multiplier, shift, one rounding
+    kGemmlowp,    // 31-bit multiplier, doubling high multiply, rounding shift (TFLite's default)
+    kPowerOfTwo,  // a shift; the ratio of the scales must be a power of two
+  };
+  Kind kind = Kind::kMultiplierShift;
+  int multiplier_bits = 16;               // kMultiplierShift: 2..31
+  Rounding rounding = Rounding::kHalfUp;  // kMultiplierShift, kPowerOfTwo
+  bool operator==(const RequantizeConfig&) const = default;
+};
+
+const char* requantize_kind_name(RequantizeConfig::Kind kind);
+const char* rounding_name(Rounding rounding);
+
+// ratio ~= multiplier / 2^shift; multiplier has exactly `bits` bits (bits 1..31), or is 0.
+struct FixedMultiplier {
+  int64_t multiplier = 0;
+  int shift = 0;  // may be negative: a left shift
+};
+FixedMultiplier fixed_multiplier(double ratio, int bits);
+
+// TFLite's MultiplyByQuantizedMultiplier with double rounding; |value| < 2^31.
+int32_t gemmlowp_multiply(int32_t value, double ratio);
+
+// Maps an accumulator at scale ifmap_scale * weight_scale to a code of the ofmap:
+//   q = clamp(zero_point + round(acc * ifmap_scale * weight_scale / ofmap_scale), q_min, q_max)
+// with the rounding and multiplier of `config`. ReLU and ReLU6 are the clamp.
+// Throws std::invalid_argument when kPowerOfTwo is asked for a ratio that is none.
+class Requantizer {
+ public:
+  Requantizer(const RequantizeConfig& config, float ifmap_scale, float weight_scale,
+              float ofmap_scale, int32_t zero_point, int32_t q_min, int32_t q_max);
+  int32_t operator()(int64_t accumulator) const;  // |accumulator| < 2^48
+
+  const FixedMultiplier& fixed() const { return fixed_; }
+  float float_multiplier() const { return float_multiplier_; }
+
+ private:
+  RequantizeConfig config_;
+  double ratio_;
+  float float_multiplier_;
+  FixedMultiplier fixed_;
+  int32_t zero_point_, q_min_, q_max_;
+};
+
+// Maps one or two operand codes (element-wise addition, concatenation, clamp) to the ofmap's code:
+//   q = clamp(zero_point + round(sum_i (code_i - zero_point_i) * scale_i / ofmap_scale), q_min,
+//   q_max)
+// kFloat32: DequantizeLinear of each, float32 addition, QuantizeLinear. kMultiplierShift and
+// kPowerOfTwo: one multiplier per operand, a common shift, one rounding. kGemmlowp: TFLite's
+// integer addition (operands shifted left by 20, or by 15 when one has more than 8
+// bits; each rescaled, summed, rescaled).
+class ElementwiseRequantizer {
+ public:
+  struct Operand {
+    float scale = 1;
+    int32_t zero_point = 0;
+    int bits = 8;
+  };
+  ElementwiseRequantizer(const RequantizeConfig& config, std::vector<Operand> operands,
+                         float ofmap_scale, int32_t zero_point, int32_t q_min, int32_t q_max);
+  int32_t operator()(int32_t code) const;                   // one operand
+  int32_t operator()(int32_t first, int32_t second) const;  // two operands
+
+ private:
+  int32_t finish(int64_t rounded) const;
+
+  RequantizeConfig config_;
+  std::vector<Operand> operands_;
+  float ofmap_scale_;
+  int32_t zero_point_, q_min_, q_max_;
+  std::vector<int64_t> multipliers_;  // kMultiplierShift, kPowerOfTwo
+  int shift_ = 0;
+  std::vector<double> ratios_;  // kGemmlowp: per operand, then the sum's
+  int left_shift_ = 0;          // kGemmlowp
+};
+
+}  // namespace widthwise

@@ -1,0 +1,46 @@
+#include "core/accumulation.h"
+
+#include <gtest/gtest.h>
+
+namespace widthwise {
+namespace {
+
+Accumulation with(std::vector<Stage> stages) {
+  Accumulation accumulation;
+  accumulation.stages = std::move(stages);
+  return accumulation;
+}
+constexpr Stage kTree16{.kind = Stage::Kind::kTree, .length = 16};
+
+TEST(Accumulation, AcceptsWhatTheDesignNames) {
+  EXPECT_FALSE(Accumulation{}.problem());
+  EXPECT_FALSE(with({kTree16, Stage{}}).problem());
+  EXPECT_FALSE(with({Stage{.length = 9, .bits = 16}, Stage{.bits = 24}}).problem());
+}
+
+TEST(Accumulation, RefusesTheRestNamingTheStage) {
+  EXPECT_EQ(with({}).problem()->field, "stages");
+  EXPECT_EQ(with({kTree16}).problem()->field, "kind");
+  EXPECT_EQ(with({Stage{.length = 4}}).problem()->field, "kind");
+  EXPECT_EQ(with({Stage{}, Stage{}}).problem()->field, "length");
+  EXPECT_EQ(with({Stage{.length = -1}, Stage{}}).problem()->field, "length");
+  for (const int bits : {-1, 0, 1, 49}) {
+    const auto problem = with({kTree16, Stage{.bits = bits}}).problem();
+    ASSERT_TRUE(problem) << bits;
+    EXPECT_EQ(problem->stage, 1);
+    EXPECT_EQ(problem->field, "bits");
+  }
+  Accumulation twice;
+  twice.order = {ReductionAxis::kRow, ReductionAxis::kRow, ReductionAxis::kCol};
+  EXPECT_EQ(twice.problem()->field, "order");
+}
+
+TEST(Accumulation, DescribesItself) {
+  EXPECT_EQ(with({kTree16, Stage{.bits = 20, .overflow = OverflowPolicy::kSaturate}}).describe(),
+            "tree 16, chain all @ 20 bit saturate, bias preload");
+  EXPECT_EQ(with({kTree16, Stage{}}).lanes(), 16);
+  EXPECT_EQ(Accumulation{}.lanes(), 1);
+}
+
+}  // namespace
+}  // namespace widthwise
