@@ -1,0 +1,49 @@
+#pragma once
+#include <cstdint>
+#include <functional>
+#include <span>
+#include <vector>
+
+#include "core/progress.h"
+#include "sim/simulator.h"
+
+namespace widthwise {
+
+// Labelled images as codes of the network's input.
+struct CodeSource {
+  // Writes the codes of images [first, first + count), [count, elements]. Called by many threads.
+  std::function<void(int64_t first, int64_t count, int32_t* codes)> fill;
+  std::span<const int32_t> labels;  // class of every image, 0-based
+};
+
+struct Evaluation {
+  int64_t images = 0;
+  int64_t top1_correct = 0, top5_correct = 0;
+  double mean_loss = 0;              // cross-entropy of the dequantized logits, natural logarithm
+  std::vector<int32_t> predictions;  // class of the greatest logit; the lowest class of a tie
+  std::vector<LayerRecord> records;  // one per layer
+  double seconds = 0;
+
+  double top1_percent() const {
+    return 100.0 * static_cast<double>(top1_correct) / static_cast<double>(images);
+  }
+  double top5_percent() const {
+    return 100.0 * static_cast<double>(top5_correct) / static_cast<double>(images);
+  }
+};
+
+// Runs all images, in parallel over batches; the result does not depend on the number of threads.
+Evaluation evaluate(const Simulator& simulator, const CodeSource& source, Progress& progress);
+
+// Top-1, top-5 and loss of logits, shared with the float baseline. A class is in the top n when
+// fewer than n classes have a greater logit, or an equal one and a lower index.
+struct ImageScore {
+  int32_t prediction = 0;
+  bool top1 = false, top5 = false;
+  double loss = 0;
+};
+ImageScore score_image(std::span<const float> logits, int32_t label);
+// Sums scores in the order of the images.
+Evaluation summarize(std::span<const ImageScore> scores);
+
+}  // namespace widthwise

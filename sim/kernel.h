@@ -1,0 +1,85 @@
+#pragma once
+#include <cstdint>
+#include <string>
+#include <vector>
+
+namespace widthwise {
+
+// Inner loops of the fast path: a panel of output pixels against all output channels of a group.
+// Products are taken in pairs of int16 (one multiply-add instruction for two); a step is one such
+// pair, and steps_per_fit steps make the addend of one fitted addition: 1 step with a zero partner
+// for a chain, ceil(T / 2) steps for a tree of T. Nothing here may overflow int32: the caller has
+// proved it (see PackedMatmul).
+enum class KernelMode {
+  kExact,          // sums only, nothing fitted
+  kSaturate,       // saturated after every addition
+  kSaturateCount,  // and the additions that did not fit are counted
+  kWrapCount,      // wrapped after every addition, and counted
+  kCensus,         // exact, and the extremes of the running sum after every addition
+};
+
+struct PanelJob {
+  const int16_t* weights = nullptr;  // [channels][steps][2]
+  const int16_t* patch = nullptr;    // [steps][panel_pixels][2]
+  const int32_t* start = nullptr;  // [channels]: value of the running sum before the first addition
+  const int32_t* last = nullptr;   // [channels]: one more addend at the end, or null
+  int64_t channels = 0;
+  int64_t steps = 0;
+  int64_t steps_per_fit = 1;
+  int bits = 32;              // of the running sum; 2..31 when it is fitted
+  int32_t* sums = nullptr;    // [channels][panel_pixels]
+  int32_t* low = nullptr;     // [channels][panel_pixels], kCensus: least running sum
+  int32_t* high = nullptr;    // [channels][panel_pixels], kCensus: greatest running sum
+  int32_t* counts = nullptr;  // [channels][panel_pixels], the counting modes
+};
+
+// One run of a patch row: `length` pixels that lie `stride` elements apart in the source.
+struct PixelRun {
+  int64_t source =
+      0;  // element of the padded ifmap that the run's first pixel reads at tap offset 0
+  int64_t length = 0;
+  int64_t stride = 1;
+};
+
+struct PatchJob {
+  const int16_t* source = nullptr;  // padded ifmaps, zero point subtracted
+  const PixelRun* runs = nullptr;   // together at most panel_pixels pixels
+  int64_t run_count = 0;
+  const int64_t* tap_offsets = nullptr;  // [steps][2], -1: no product, 0 is written
+  int64_t steps = 0;
+  int16_t* patch = nullptr;  // [steps][panel_pixels][2], pixels past the runs are 0
+};
+
+// Codes from sums of one channel: the requantizers whose inner loop is worth a vector.
+struct RequantizeJob {
+  const int32_t* sums = nullptr;
+  int64_t count = 0;
+  bool use_float = false;
+  float float_multiplier = 0;  // use_float: rint(f32(sum) * multiplier)
+  int64_t multiplier = 0;      // else: (sum * multiplier + rounding_addend) >> shift
+  int64_t rounding_addend = 0;
+  int shift = 0;
+  int32_t zero_point = 0, q_min = 0, q_max = 0;
+  int32_t* codes = nullptr;
+};
+
+// The same source compiled for several instruction sets; all give identical results.
+struct KernelTable {
+  const char* name;
+  int64_t panel_pixels;
+  void (*run)(KernelMode mode, const PanelJob& job);
+  void (*make_patch)(const PatchJob& job);
+  void (*requantize)(const RequantizeJob& job);
+};
+
+extern const KernelTable kBaselineKernels;  // SSE2, every x86-64
+extern const KernelTable kAvx2Kernels;
+extern const KernelTable kAvx512VnniKernels;
+
+// Tables that this machine can run, best first.
+std::vector<const KernelTable*> supported_kernels();
+// The best one, or the one that the environment variable WIDTHWISE_ISA names (baseline, avx2,
+// avx512_vnni). Throws InputError for a name that is unknown or not supported here.
+const KernelTable& default_kernels();
+
+}  // namespace widthwise

@@ -1,0 +1,255 @@
+#include "sim/matmul_runner.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <stdexcept>
+
+#include "core/error.h"
+#include "sim/layer_bounds.h"
+#include "sim/reference.h"
+
+namespace widthwise {
+namespace {
+
+// Requantizes rows as they come; with a record it also takes down what the mode observed.
+class CodeSink : public RowSink {
+ public:
+  CodeSink(const MatmulWorkload& workload, const std::vector<ChannelRequantizer>& requantizers,
+           std::span<int32_t> ofmap)
+      : pixels_(workload.window.ofmap_pixels()),
+        channels_(workload.window.ofmap_channels),
+        requantizers_(requantizers),
+        ofmap_(ofmap) {}
+
+  LayerCensus* census = nullptr;
+  OverflowCounts* counts = nullptr;
+  const std::vector<int64_t>* exact = nullptr;  // [images, oc, pixels], with counts
+  int wrap_bits = 0;  // > 0: the sums are exact and this is where they wrap
+
+  void row(int64_t image, int64_t channel, int64_t first_pixel, int64_t count, const int32_t* sums,
+           const int32_t* low, const int32_t* high, const int32_t* overflows) override {
+    const auto at = static_cast<size_t>((image * channels_ + channel) * pixels_ + first_pixel);
+    if (wrap_bits > 0 && wrap_bits < 32) {
+      wrapped_.resize(static_cast<size_t>(count));
+      for (int64_t i = 0; i < count; ++i) {
+        const auto bits = static_cast<uint32_t>(sums[i]) << (32 - wrap_bits);
+        wrapped_[static_cast<size_t>(i)] = static_cast<int32_t>(bits) >> (32 - wrap_bits);
+      }
+      sums = wrapped_.data();
+    }
+    if (low != nullptr && census != nullptr) census->add_row(channel, count, sums, low, high);
+    if (counts != nullptr) {
+      for (int64_t i = 0; i < count; ++i) {
+        const int64_t overflowed = overflows == nullptr ? 0 : overflows[i];
+        counts->additions_overflowed += overflowed;
+        counts->outputs_hit += overflowed != 0;
+        counts->outputs_wrong +=
+            exact != nullptr && sums[i] != (*exact)[at + static_cast<size_t>(i)];
+      }
+      counts->outputs += count;
+    }
+    requantizers_[static_cast<size_t>(channel)].run(sums, count, ofmap_.data() + at);
+  }
+
+ private:
+  int64_t pixels_, channels_;
+  const std::vector<ChannelRequantizer>& requantizers_;
+  std::span<int32_t> ofmap_;
+  std::vector<int32_t> wrapped_;
+};
+
+class ExactSink : public RowSink {
+  int64_t pixels_, channels_;
+
+ public:
+  ExactSink(const MatmulWorkload& workload, int64_t images)
+      : pixels_(workload.window.ofmap_pixels()),
+        channels_(workload.window.ofmap_channels),
+        sums(static_cast<size_t>(images * workload.window.ofmap_elements())) {}
+  void row(int64_t image, int64_t channel, int64_t first_pixel, int64_t count, const int32_t* from,
+           const int32_t*, const int32_t*, const int32_t*) override {
+    std::copy(from, from + count,
+              sums.begin() + (image * channels_ + channel) * pixels_ + first_pixel);
+  }
+  std::vector<int64_t> sums;
+};
+
+bool only_chain_is_outermost(const Accumulation& accumulation) {
+  return std::count_if(accumulation.stages.begin(), accumulation.stages.end(),
+                       [](const Stage& s) { return s.kind == Stage::Kind::kChain; }) == 1;
+}
+
+class MatmulRunner : public LayerRunner {
+ public:
+  MatmulRunner(const QuantizedNetwork& network, const QuantizedLayer& layer,
+               const Datapath& datapath, const RunOptions& options)
+      : layer_(layer),
+        workload_(std::get<MatmulWorkload>(layer.workload)),
+        ifmap_(network.tensor(layer.ifmaps.at(0)).quantization),
+        accumulation_(datapath.layer_accumulation(layer.name)),
+        census_(options.census),
+        count_(options.count) {
+    if (options.outermost)
+      accumulation_ =
+          accumulation_.with_outermost(options.outermost->bits, options.outermost->overflow);
+    const KernelTable& kernels = options.kernels != nullptr ? *options.kernels : default_kernels();
+    const TensorQuantization& ofmap = network.tensor(layer.ofmap).quantization;
+    for (int64_t oc = 0; oc < workload_.window.ofmap_channels; ++oc) {
+      requantizers_.emplace_back(datapath.requantize, ifmap_.scale, layer.weight_scale(oc), ofmap,
+                                 layer.q_min, layer.q_max, kernels);
+    }
+    if (census_ && !only_chain_is_outermost(accumulation_)) {
+      throw InputError({.file = "",
+                        .where = "layer '" + layer.name + "'",
+                        .field = "accumulation.stages",
+                        .problem = "are [" + accumulation_.describe() +
+                                   "], a census covers [chain all] and [tree T, chain all]",
+                        .fix = "describe one fitted chain, or evaluate each width by itself"});
+    }
+    choose_path(kernels);
+  }
+
+  LayerRecord empty_record() const override {
+    return {.census = LayerCensus(layer_.bias, accumulation_.bias), .counts = {}};
+  }
+
+  void run(const std::vector<std::span<const int32_t>>& ifmaps, std::span<int32_t> ofmap,
+           int64_t images, Workspace& workspace, LayerRecord& record) const override {
+    if (!packed_) return run_reference(ifmaps[0], ofmap, images, record);
+    CodeSink sink(workload_, requantizers_, ofmap);
+    if (census_) sink.census = &record.census;
+    if (count_) sink.counts = &record.counts;
+    sink.wrap_bits = wrap_bits_;
+    std::optional<ExactSink> exact;
+    if (count_ && exact_) {
+      exact.emplace(workload_, images);
+      exact_->run(ifmaps[0], images, workspace, *exact);
+      sink.exact = &exact->sums;
+    }
+    packed_->run(ifmaps[0], images, workspace, sink);
+  }
+
+ private:
+  // The kernels when they are exact for this layer, else (packed_ empty) the reference.
+  void choose_path(const KernelTable& kernels) {
+    const auto pack = [&](KernelMode mode) {
+      return PackedMatmul::pack(layer_, ifmap_, accumulation_, mode, kernels);
+    };
+    if (census_) {
+      packed_ = pack(KernelMode::kCensus);
+      return;
+    }
+    const Stage& chain = accumulation_.outermost();
+    if (proven_safe(layer_, ifmap_, accumulation_)) {
+      packed_ = pack(KernelMode::kExact);
+    } else if (chain.overflow == OverflowPolicy::kSaturate) {
+      packed_ = pack(count_ ? KernelMode::kSaturateCount : KernelMode::kSaturate);
+    } else if (count_) {
+      packed_ = pack(KernelMode::kWrapCount);
+    } else if (only_chain_is_outermost(accumulation_)) {
+      packed_ = pack(KernelMode::kExact);  // wrapping does not depend on the order
+      wrap_bits_ = chain.bits;
+      return;
+    }
+    if (count_) exact_ = pack(KernelMode::kExact);
+    if (count_ && !exact_) packed_.reset();
+  }
+
+  void run_reference(std::span<const int32_t> codes, std::span<int32_t> ofmap, int64_t images,
+                     LayerRecord& record) const {
+    const int64_t in = workload_.window.ifmap_elements(), out = workload_.window.ofmap_elements(),
+                  pixels = workload_.window.ofmap_pixels();
+    const Accumulation wide = {
+        .order = accumulation_.order, .stages = {Stage{.bits = 62}}, .bias = accumulation_.bias};
+    for (int64_t image = 0; image < images; ++image) {
+      const auto image_codes =
+          codes.subspan(static_cast<size_t>(image * in), static_cast<size_t>(in));
+      const auto sums_at = [&](const Accumulation& accumulation) {
+        return reference_matmul(workload_, image_codes, ifmap_.zero_point, layer_.weights,
+                                layer_.bias, accumulation, layer_.weight_zero_points);
+      };
+      const LayerSums sums = census_ ? sums_at(wide) : sums_at(accumulation_);
+      if (census_) take_census(image_codes, record.census);
+      const LayerSums exact = count_ ? sums_at(wide) : LayerSums{};
+      for (int64_t i = 0; i < out; ++i) {
+        const auto at = static_cast<size_t>(i);
+        ofmap[static_cast<size_t>(image * out + i)] =
+            requantizers_[static_cast<size_t>(i / pixels)](sums.accumulators[at]);
+        if (!count_) continue;
+        record.counts.additions_overflowed += sums.overflow_counts[at];
+        record.counts.outputs_hit += sums.overflow_counts[at] != 0;
+        record.counts.outputs_wrong += sums.accumulators[at] != exact.accumulators[at];
+        ++record.counts.outputs;
+      }
+    }
+  }
+
+  // Extremes of the exact running sums, from the reference's definition.
+  void take_census(std::span<const int32_t> codes, LayerCensus& census) const {
+    const int64_t pixels = workload_.window.ofmap_pixels();
+    const PrefixExtremes extremes =
+        reference_extremes(workload_, codes, ifmap_.zero_point, layer_.weights, layer_.bias,
+                           accumulation_, layer_.weight_zero_points);
+    for (int64_t oc = 0; oc < workload_.window.ofmap_channels; ++oc) {
+      const auto at = static_cast<size_t>(oc * pixels);
+      census.add_row(oc, pixels, extremes.sums.data() + at, extremes.low.data() + at,
+                     extremes.high.data() + at);
+    }
+  }
+
+  const QuantizedLayer& layer_;
+  const MatmulWorkload& workload_;
+  TensorQuantization ifmap_;
+  Accumulation accumulation_;
+  bool census_, count_;
+  std::vector<ChannelRequantizer> requantizers_;
+  std::optional<PackedMatmul> packed_, exact_;
+  int wrap_bits_ = 0;
+};
+
+}  // namespace
+
+ChannelRequantizer::ChannelRequantizer(const RequantizeConfig& config, float ifmap_scale,
+                                       float weight_scale, const TensorQuantization& ofmap,
+                                       int32_t q_min, int32_t q_max, const KernelTable& kernels)
+    : reference_(config, ifmap_scale, weight_scale, ofmap.scale, ofmap.zero_point, q_min, q_max),
+      kernels_(&kernels) {
+  job_.zero_point = ofmap.zero_point;
+  job_.q_min = q_min;
+  job_.q_max = q_max;
+  if (config.kind == RequantizeConfig::Kind::kFloat32) {
+    fast_ = job_.use_float = true;
+    job_.float_multiplier = reference_.float_multiplier();
+  } else if (config.kind != RequantizeConfig::Kind::kGemmlowp) {
+    const FixedMultiplier& fixed = reference_.fixed();
+    const bool half_up = config.rounding == Rounding::kHalfUp;
+    // |sum| < 2^31 and multiplier < 2^31, so the product and half a unit fit 64 bits.
+    fast_ =
+        (half_up || config.rounding == Rounding::kFloor) && fixed.shift >= 1 && fixed.shift <= 62;
+    job_.multiplier = fixed.multiplier;
+    job_.shift = fixed.shift;
+    if (fast_ && half_up) job_.rounding_addend = int64_t{1} << (fixed.shift - 1);
+  }
+}
+
+void ChannelRequantizer::run(const int32_t* sums, int64_t count, int32_t* codes) const {
+  if (!fast_) {
+    for (int64_t i = 0; i < count; ++i) codes[i] = reference_(sums[i]);
+    return;
+  }
+  RequantizeJob job = job_;
+  job.sums = sums;
+  job.count = count;
+  job.codes = codes;
+  kernels_->requantize(job);
+}
+
+std::unique_ptr<LayerRunner> make_matmul_runner(const QuantizedNetwork& network,
+                                                const QuantizedLayer& layer,
+                                                const Datapath& datapath,
+                                                const RunOptions& options) {
+  return std::make_unique<MatmulRunner>(network, layer, datapath, options);
+}
+
+}  // namespace widthwise

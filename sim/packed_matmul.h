@@ -1,0 +1,63 @@
+#pragma once
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <vector>
+
+#include "core/accumulation.h"
+#include "quant/quantized_network.h"
+#include "sim/kernel.h"
+
+namespace widthwise {
+
+// Receives the sums of one output channel, a run of pixels at a time: count pixels of `image` from
+// `first_pixel` on. low, high and counts are null where the mode does not make them.
+class RowSink {
+ public:
+  virtual ~RowSink() = default;
+  virtual void row(int64_t image, int64_t channel, int64_t first_pixel, int64_t count,
+                   const int32_t* sums, const int32_t* low, const int32_t* high,
+                   const int32_t* counts) = 0;
+};
+
+// Scratch memory of one thread, grown as needed and reused from layer to layer.
+struct Workspace {
+  std::vector<int16_t> padded, patch;
+  std::vector<int32_t> sums, low, high, counts;
+  std::vector<PixelRun> runs;
+};
+
+// A matmul layer packed for the kernels in one mode: bit-identical to reference_matmul.
+class PackedMatmul {
+ public:
+  // Nothing when the fast path cannot be exact for this layer and mode: stages other than
+  // [chain all] and [tree T, chain all], operands beyond int16, or sums that may leave int32. The
+  // caller then takes the reference. kExact ignores the stages; the others fit or watch as they
+  // say.
+  static std::optional<PackedMatmul> pack(const QuantizedLayer& layer,
+                                          const TensorQuantization& ifmap,
+                                          const Accumulation& accumulation, KernelMode mode,
+                                          const KernelTable& kernels);
+
+  // codes: [images, ic, rows, cols].
+  void run(std::span<const int32_t> codes, int64_t images, Workspace& workspace,
+           RowSink& sink) const;
+
+ private:
+  PackedMatmul() = default;
+  void pad(std::span<const int32_t> codes, int64_t images, std::vector<int16_t>& padded) const;
+  int64_t add_runs(int64_t first_pixel, int64_t end_pixel, std::vector<PixelRun>& runs) const;
+
+  MatmulWorkload workload_;
+  KernelMode mode_ = KernelMode::kExact;
+  const KernelTable* kernels_ = nullptr;
+  int32_t zero_point_ = 0;
+  int bits_ = 32;
+  int64_t steps_ = 0, steps_per_fit_ = 1;
+  int64_t padded_rows_ = 0, padded_cols_ = 0;
+  std::vector<int16_t> weights_;       // [oc][steps][2]
+  std::vector<int64_t> tap_offsets_;   // [steps][2] within a group's channels of the padded ifmap
+  std::vector<int32_t> start_, last_;  // [oc]; last_ is empty unless the bias is added last
+};
+
+}  // namespace widthwise

@@ -1,0 +1,150 @@
+#include "sim/reference.h"
+
+#include <algorithm>
+#include <limits>
+
+namespace widthwise {
+
+Reduction reduce(const Accumulation& accumulation, std::span<const int64_t> products,
+                 int64_t bias) {
+  Reduction result;
+  std::vector<int64_t> addends(products.begin(), products.end());
+  for (const Stage& stage : accumulation.stages) {
+    const bool outermost = &stage == &accumulation.stages.back();
+    const size_t length =
+        stage.length == Stage::kAll ? addends.size() : static_cast<size_t>(stage.length);
+    std::vector<int64_t> sums;
+    for (size_t begin = 0; begin < addends.size(); begin += length) {
+      const size_t end = std::min(begin + length, addends.size());
+      if (stage.kind == Stage::Kind::kTree) {
+        int64_t sum = 0;
+        for (size_t i = begin; i < end; ++i) sum += addends[i];
+        sums.push_back(sum);
+        continue;
+      }
+      const bool preload = outermost && accumulation.bias == BiasMode::kPreload;
+      Accumulator chain(stage.bits, stage.overflow, preload ? bias : 0);
+      for (size_t i = begin; i < end; ++i) chain.add(addends[i]);
+      if (outermost && accumulation.bias == BiasMode::kLast) chain.add(bias);
+      sums.push_back(chain.value());
+      result.overflow_count += chain.overflow_count();
+    }
+    addends = std::move(sums);
+  }
+  result.value = addends.front();
+  return result;
+}
+
+std::vector<Tap> reduction_taps(const MatmulWorkload& workload, const Accumulation& accumulation) {
+  const auto extent = [&](ReductionAxis axis) {
+    switch (axis) {
+      case ReductionAxis::kChannel:
+        return workload.group_ifmap_channels();
+      case ReductionAxis::kRow:
+        return workload.window.kernel_rows;
+      default:
+        return workload.window.kernel_cols;
+    }
+  };
+  const auto& order = accumulation.order;
+  std::vector<Tap> taps;
+  int64_t index[3];  // by axis
+  const auto at = [&index](ReductionAxis axis) -> int64_t& {
+    return index[static_cast<size_t>(axis)];
+  };
+  for (at(order[0]) = 0; at(order[0]) < extent(order[0]); ++at(order[0])) {
+    for (at(order[1]) = 0; at(order[1]) < extent(order[1]); ++at(order[1])) {
+      for (at(order[2]) = 0; at(order[2]) < extent(order[2]); ++at(order[2])) {
+        taps.push_back(
+            {at(ReductionAxis::kChannel), at(ReductionAxis::kRow), at(ReductionAxis::kCol)});
+      }
+    }
+  }
+  return taps;
+}
+
+namespace {
+
+// Calls visit(oc, products in the order of reduction) for every output, [oc, rows, cols].
+template <class Visit>
+void for_each_output(const MatmulWorkload& workload, std::span<const int32_t> codes,
+                     int32_t ifmap_zero_point, std::span<const int32_t> weights,
+                     std::span<const int32_t> weight_zero_points, const Accumulation& accumulation,
+                     Visit&& visit) {
+  const Window& w = workload.window;
+  const std::vector<Tap> taps = reduction_taps(workload, accumulation);
+  std::vector<int64_t> products(taps.size());
+  for (int64_t oc = 0; oc < w.ofmap_channels; ++oc) {
+    const int64_t group = oc / workload.group_ofmap_channels();
+    const size_t scale = weight_zero_points.size() == 1 ? 0 : static_cast<size_t>(oc);
+    const int64_t weight_zero_point = weight_zero_points.empty() ? 0 : weight_zero_points[scale];
+    for (int64_t y = 0; y < w.ofmap_rows; ++y) {
+      for (int64_t x = 0; x < w.ofmap_cols; ++x) {
+        for (size_t k = 0; k < taps.size(); ++k) {
+          const Tap& tap = taps[k];
+          const int64_t ic = group * workload.group_ifmap_channels() + tap.channel;
+          const int64_t row = y * w.stride_rows - w.pad_top + tap.row * w.dilation_rows;
+          const int64_t col = x * w.stride_cols - w.pad_left + tap.col * w.dilation_cols;
+          const bool inside = row >= 0 && row < w.ifmap_rows && col >= 0 && col < w.ifmap_cols;
+          const int64_t at = (ic * w.ifmap_rows + row) * w.ifmap_cols + col;
+          const int64_t ifmap = inside ? codes[static_cast<size_t>(at)] - ifmap_zero_point : 0;
+          const int64_t channel = oc * workload.group_ifmap_channels() + tap.channel;
+          const int64_t weight_at = (channel * w.kernel_rows + tap.row) * w.kernel_cols + tap.col;
+          products[k] = ifmap * (weights[static_cast<size_t>(weight_at)] - weight_zero_point);
+        }
+        visit(oc, products);
+      }
+    }
+  }
+}
+
+}  // namespace
+
+LayerSums reference_matmul(const MatmulWorkload& workload, std::span<const int32_t> codes,
+                           int32_t ifmap_zero_point, std::span<const int32_t> weights,
+                           std::span<const int32_t> bias, const Accumulation& accumulation,
+                           std::span<const int32_t> weight_zero_points) {
+  LayerSums sums;
+  for_each_output(workload, codes, ifmap_zero_point, weights, weight_zero_points, accumulation,
+                  [&](int64_t oc, const std::vector<int64_t>& products) {
+                    const Reduction reduction =
+                        reduce(accumulation, products, bias[static_cast<size_t>(oc)]);
+                    sums.accumulators.push_back(reduction.value);
+                    sums.overflow_counts.push_back(reduction.overflow_count);
+                  });
+  return sums;
+}
+
+PrefixExtremes reference_extremes(const MatmulWorkload& workload, std::span<const int32_t> codes,
+                                  int32_t ifmap_zero_point, std::span<const int32_t> weights,
+                                  std::span<const int32_t> bias, const Accumulation& accumulation,
+                                  std::span<const int32_t> weight_zero_points) {
+  PrefixExtremes extremes;
+  const auto lanes = static_cast<size_t>(accumulation.lanes());
+  for_each_output(workload, codes, ifmap_zero_point, weights, weight_zero_points, accumulation,
+                  [&](int64_t oc, const std::vector<int64_t>& products) {
+                    const int64_t b = bias[static_cast<size_t>(oc)];
+                    const bool preload = accumulation.bias == BiasMode::kPreload;
+                    int64_t sum = preload ? b : 0;
+                    int64_t low = std::numeric_limits<int64_t>::max(),
+                            high = std::numeric_limits<int64_t>::min();
+                    const auto observe = [&] {
+                      low = std::min(low, sum);
+                      high = std::max(high, sum);
+                    };
+                    for (size_t k = 0; k < products.size(); ++k) {
+                      sum += products[k];
+                      if ((k + 1) % lanes == 0 || k + 1 == products.size()) observe();
+                    }
+                    if (!preload) {
+                      sum += b;
+                      observe();
+                    }
+                    extremes.sums.push_back(sum);
+                    extremes.low.push_back(low);
+                    extremes.high.push_back(high);
+                  });
+  return extremes;
+}
+
+}  // namespace widthwise

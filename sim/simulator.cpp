@@ -1,0 +1,32 @@
+#include "sim/simulator.h"
+
+namespace widthwise {
+
+Simulator::Simulator(const QuantizedNetwork& network, const Datapath& datapath,
+                     const RunOptions& options)
+    : network_(network) {
+  for (const QuantizedLayer& layer : network.layers)
+    runners_.push_back(make_layer_runner(network, layer, datapath, options));
+}
+
+Simulator::State Simulator::make_state() const {
+  State state;
+  state.tensors.resize(network_.tensors.size());
+  for (const auto& runner : runners_) state.records.push_back(runner->empty_record());
+  return state;
+}
+
+void Simulator::run(std::span<const int32_t> input, int64_t images, State& state) const {
+  const auto at = [](int index) { return static_cast<size_t>(index); };
+  state.tensors[at(network_.input)].assign(input.begin(), input.end());
+  for (size_t i = 0; i < runners_.size(); ++i) {
+    const QuantizedLayer& layer = network_.layers[i];
+    std::vector<std::span<const int32_t>> ifmaps;
+    for (const int ifmap : layer.ifmaps) ifmaps.emplace_back(state.tensors[at(ifmap)]);
+    auto& ofmap = state.tensors[at(layer.ofmap)];
+    ofmap.resize(static_cast<size_t>(images * network_.tensor(layer.ofmap).elements()));
+    runners_[i]->run(ifmaps, ofmap, images, state.workspace, state.records[i]);
+  }
+}
+
+}  // namespace widthwise
