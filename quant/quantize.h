@@ -1,0 +1,53 @@
+#pragma once
+#include <map>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "models/network.h"
+#include "quant/quantized_network.h"
+#include "quant/statistics.h"
+
+namespace widthwise {
+
+enum class Symmetry { kSymmetric, kAsymmetric };
+
+// Static post-training quantization from min/max ranges.
+struct QuantizationConfig {
+  struct LayerBits {
+    std::optional<int> ifmap, weight;
+  };
+  IntegerFormat ifmap{8, false};  // 2..8 bits; of every tensor that feeds a matmul or lies between
+  IntegerFormat weight{8, true};  // 2..8 bits
+  int output_bits = 8;            // of the network's output, so that classes do not tie; 2..16
+  Symmetry activations = Symmetry::kAsymmetric;
+  Symmetry weights = Symmetry::kSymmetric;
+  bool per_channel = true;                  // weights: one scale per output channel
+  bool power_of_two_scales = false;         // round every scale up to a power of two
+  std::map<std::string, LayerBits> layers;  // by layer name, in place of the bits above
+};
+
+// Scale and zero point of a range; the range is widened to include 0, so that 0 is a code.
+//   asymmetric: scale = (max - min) / (2^bits - 1), zero point = q_min - round(min / scale)
+//   symmetric, signed:   scale = max|x| / (2^(bits-1) - 1), zero point 0; the least code is not
+//   used symmetric, unsigned: scale = max / (2^bits - 1), zero point 0; needs min >= 0
+// A range of 0 width gets scale 1. float32 division; rounding half to even.
+TensorQuantization range_quantization(float min, float max, IntegerFormat format, Symmetry symmetry,
+                                      bool power_of_two_scale);
+
+// q = clamp(rint(x / scale) + zero_point): ONNX QuantizeLinear, in float32.
+int32_t quantize_value(float value, const TensorQuantization& quantization);
+
+// Quantizes a network for a datapath.
+//   Tensors: range from `statistics`, limited by a fused ReLU or Clip. Data movement with one input
+//   and max-pooling keep their input's quantization. Bits are those of the layer that reads the
+//   tensor. Weights: range of the tensor or of each output channel. Average pooling: code 1, scale
+//   1/(taps). Bias: round half even to the scale ifmap * weight, int32.
+// Throws InputError: a tensor without statistics, statistics that are not finite or have min > max,
+// bits out of range, readers that ask for different bits, a bias that leaves int32, unknown layer
+// names.
+QuantizedNetwork quantize(const FloatNetwork& network, const Statistics& statistics,
+                          const QuantizationConfig& config);
+
+}  // namespace widthwise
