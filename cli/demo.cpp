@@ -1,0 +1,184 @@
+#include "cli/demo.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cstdlib>
+
+#include "cli/bench.h"
+#include "cli/cosim_run.h"
+#include "cli/run_info.h"
+#include "core/error.h"
+#include "core/files.h"
+#include "models/lowering.h"
+#include "quant/qcdq_writer.h"
+#include "reports/cost_report.h"
+#include "reports/demo_page.h"
+#include "reports/demo_text.h"
+#include "sim/layer_bounds.h"
+
+namespace widthwise {
+namespace {
+
+constexpr const char* kResultFile = "demo.json";
+constexpr int kNarrowestReported = 4;  // bits; of the overflow tables
+
+Json run_json(const Evaluation& run, const Evaluation& baseline) {
+  int64_t same = 0;
+  for (size_t i = 0; i < run.predictions.size(); ++i)
+    same += run.predictions[i] == baseline.predictions[i];
+  return {{"top1_percent", run.top1_percent()},
+          {"top5_percent", run.top5_percent()},
+          {"mean_loss", run.mean_loss},
+          {"agree_percent", 100.0 * static_cast<double>(same) / static_cast<double>(run.images)},
+          {"seconds", run.seconds}};
+}
+
+// The most hit layer at a width, in percent of its outputs.
+double most_hit_percent(const Evaluation& census, const QuantizedNetwork& network, int bits) {
+  double most = 0;
+  for (size_t i = 0; i < network.layers.size(); ++i) {
+    if (!std::holds_alternative<MatmulWorkload>(network.layers[i].workload)) continue;
+    const LayerCensus& layer = census.records[i].census;
+    const int64_t hit = std::max(layer.hit(bits, OverflowPolicy::kWrap),
+                                 layer.hit(bits, OverflowPolicy::kSaturate));
+    most = std::max(most, 100.0 * static_cast<double>(hit) / static_cast<double>(layer.outputs()));
+  }
+  return most;
+}
+
+class Demo {
+ public:
+  Demo(const DemoOptions& options, Progress& progress) : options_(options), progress_(progress) {}
+
+  DemoOutcome run() {
+    for (const std::string& name : options_.accelerators)
+      accelerators_.push_back(accelerator_of(name));
+    StagedFolder folder(options_.out, kResultFile);
+    bench_ =
+        load_bench(options_.model, options_.data, options_.images, options_.calibration_images);
+    result_ = run_info(options_.command, input_files());
+    result_["network"] = {{"name", bench_.model.network.name},
+                          {"parameters", network_parameters(bench_.model.network)},
+                          {"macs", network_macs(bench_.model.network)}};
+    result_["data"] = {{"name", bench_.preprocessing.data},
+                       {"test_images", bench_.test.count},
+                       {"calibration_images", bench_.training.count}};
+    baseline_ = evaluate_float(bench_, progress_);
+    result_["float"] = run_json(baseline_, baseline_);
+    const Statistics statistics = calibrate(bench_, progress_);
+
+    result_["precisions"] = Json::array();
+    for (const Accelerator& accelerator : accelerators_) {
+      networks_.push_back(
+          quantize(bench_.model.network, statistics, quantization_config(accelerator, true)));
+      networks_.back().name = bench_.model.network.name;
+    }
+    std::vector<CostedNetwork> costed;
+    for (size_t i = 0; i < accelerators_.size(); ++i) {
+      write_file(folder.path() / (accelerators_[i].name + ".onnx"),
+                 write_qcdq(bench_.model.graph, networks_[i]));
+      result_["precisions"].push_back(precision(accelerators_[i], networks_[i]));
+      costed.push_back({label(accelerators_[i]), &networks_[i], &accelerators_[i]});
+    }
+    result_["cost"] = cost_report(costed);
+    result_["cosim"] = Json::array();
+    if (options_.cosim) co_simulate(folder.path());
+
+    write_file(folder.path() / kResultFile, result_.dump(1) + "\n");
+    write_file(folder.path() / "index.html", demo_page(result_));
+    folder.commit();
+    return {demo_text(result_), match_};
+  }
+
+ private:
+  // "INT8"; two widths when they differ: "W4A8".
+  static std::string label(const Accelerator& accelerator) {
+    const int ifmap = accelerator.datapath.ifmap.bits, weight = accelerator.datapath.weight.bits;
+    return ifmap == weight ? fmt::format("INT{}", weight) : fmt::format("W{}A{}", weight, ifmap);
+  }
+
+  std::vector<std::string> input_files() const {
+    std::vector<std::string> files = {bench_.model_file.string(), bench_.preprocessing.file,
+                                      bench_.test.file, bench_.training.file};
+    for (const Accelerator& accelerator : accelerators_) files.push_back(accelerator.file);
+    return files;
+  }
+
+  Json precision(const Accelerator& accelerator, const QuantizedNetwork& network) {
+    const std::string name = label(accelerator);
+    const Evaluation census =
+        evaluate(bench_, network, accelerator, {.outermost = {}, .census = true}, name + " census",
+                 progress_);
+    const Evaluation described =
+        evaluate(bench_, network, accelerator, {}, name + " as described", progress_);
+    Json json = {
+        {"name", name},
+        {"accelerator", accelerator.name},
+        {"accumulation", accelerator.datapath.accumulation.describe()},
+        {"requantize", requantize_kind_name(accelerator.datapath.requantize.kind)},
+        {"network_file", accelerator.name + ".onnx"},
+        {"exact", run_json(census, baseline_)},
+        {"described", run_json(described, baseline_)},
+        {"layers", layer_report(network, accelerator.datapath, census, kNarrowestReported)}};
+    json["widths"] =
+        sweep(accelerator, network, census, widest_observed_bits(json["layers"]), name);
+    return json;
+  }
+
+  // Accuracy at each width. From the observed width on nothing overflows on these images, so the
+  // exact run is the result; below it every width is run with both policies.
+  Json sweep(const Accelerator& accelerator, const QuantizedNetwork& network,
+             const Evaluation& census, int observed, const std::string& name) {
+    Json widths = Json::array();
+    for (int bits = observed + 1;
+         bits >= std::max<int64_t>(kMinAccumulatorBits, observed - options_.sweep_widths); --bits) {
+      const bool needs_run = bits < observed;
+      const auto top1 = [&](OverflowPolicy policy) {
+        if (!needs_run) return census.top1_percent();
+        return evaluate(bench_, network, accelerator,
+                        {.outermost = RunOptions::Outermost{bits, policy}},
+                        fmt::format("{} at {} bits, {}", name, bits, overflow_policy_name(policy)),
+                        progress_)
+            .top1_percent();
+      };
+      widths.push_back({{"bits", bits},
+                        {"wrap_top1_percent", top1(OverflowPolicy::kWrap)},
+                        {"saturate_top1_percent", top1(OverflowPolicy::kSaturate)},
+                        {"most_hit_percent", most_hit_percent(census, network, bits)},
+                        {"run", needs_run}});
+    }
+    return widths;
+  }
+
+  void co_simulate(const std::filesystem::path& folder) {
+    for (size_t i = 0; i < accelerators_.size(); ++i) {
+      const auto images = code_source(bench_.test, bench_.preprocessing,
+                                      networks_[i].tensor(networks_[i].input).quantization);
+      const auto rtl = folder / ("rtl-" + accelerators_[i].name);
+      const bool with_fault = i + 1 == accelerators_.size();  // one is enough to see the check fail
+      for (Json& run : co_simulate_network(accelerators_[i], networks_[i], images, rtl,
+                                           options_.command, with_fault, progress_)) {
+        match_ = match_ && run["verdict"] != "MISMATCH" && run["verdict"] != "FAULT NOT SEEN";
+        result_["cosim"].push_back(std::move(run));
+      }
+    }
+  }
+
+  const DemoOptions& options_;
+  Progress& progress_;
+  Bench bench_;
+  std::vector<Accelerator> accelerators_;
+  std::vector<QuantizedNetwork> networks_;
+  Evaluation baseline_;
+  Json result_;
+  bool match_ = true;
+};
+
+}  // namespace
+
+DemoOutcome run_demo(const DemoOptions& options, Progress& progress) {
+  return Demo(options, progress).run();
+}
+
+}  // namespace widthwise

@@ -1,0 +1,86 @@
+// The command line: one verb per stage. The only code that prints or exits.
+//   exit 0 done, 1 bad input, 2 a comparison failed, 130 interrupted
+#include <fmt/format.h>
+
+#include <CLI/CLI.hpp>
+
+#include "cli/demo.h"
+#include "cli/terminal_progress.h"
+#include "core/error.h"
+
+namespace {
+
+constexpr int kDone = 0, kBadInput = 1, kMismatch = 2, kInterrupted = 130, kBug = 70;
+
+std::string command_line(int argc, char** argv) {
+  std::string text = "widthwise";
+  for (int i = 1; i < argc; ++i) text += std::string(" ") + argv[i];
+  return text;
+}
+
+int run(int argc, char** argv) {
+  using namespace widthwise;
+  CLI::App app{
+      "Widthwise: how wide an accumulator has to be, what it saves, and whether the RTL does it."};
+  app.require_subcommand(1);
+  app.set_version_flag("--version", WIDTHWISE_VERSION);
+
+  DemoOptions demo;
+  demo.command = command_line(argc, argv);
+  CLI::App* demo_verb =
+      app.add_subcommand("demo", "the whole way on a shipped network and real data");
+  demo_verb
+      ->add_option("--network", demo.model,
+                   "plain_cnn, resnet8, shufflenetv2, or a file that ends in .onnx")
+      ->capture_default_str();
+  demo_verb->add_option("--data", demo.data, "folder with Fashion-MNIST's IDX files")
+      ->capture_default_str();
+  demo_verb
+      ->add_option("--accelerator", demo.accelerators,
+                   "shipped descriptions or .yaml files, one or more")
+      ->capture_default_str();
+  demo_verb
+      ->add_option("--out", demo.out, "folder for the results; replaced if it holds former ones")
+      ->capture_default_str();
+  demo_verb->add_option("--images", demo.images, "test images; 0: all")->capture_default_str();
+  demo_verb
+      ->add_option("--calibration-images", demo.calibration_images,
+                   "training images for the ranges")
+      ->capture_default_str();
+  demo_verb
+      ->add_option("--sweep-widths", demo.sweep_widths,
+                   "accumulator widths below the observed one to run")
+      ->capture_default_str();
+  demo_verb->add_flag("!--no-cosim", demo.cosim, "leave out the generated Verilog");
+
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    return app.exit(error) == 0 ? kDone : kBadInput;
+  }
+  TerminalProgress progress;
+  if (demo_verb->parsed()) {
+    const DemoOutcome outcome = run_demo(demo, progress);
+    fmt::print("{}\nwritten to {}/: index.html, demo.json, the quantized networks, the Verilog\n",
+               outcome.text, demo.out.string());
+    return outcome.match ? kDone : kMismatch;
+  }
+  return kBug;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  try {
+    return run(argc, argv);
+  } catch (const widthwise::InputError& error) {
+    fmt::print(stderr, "widthwise: {}\n", error.what());
+    return kBadInput;
+  } catch (const widthwise::Interrupted& error) {
+    fmt::print(stderr, "\nwidthwise: {}; nothing was written\n", error.what());
+    return kInterrupted;
+  } catch (const std::exception& error) {
+    fmt::print(stderr, "widthwise: a bug of ours: {}\n", error.what());
+    return kBug;
+  }
+}

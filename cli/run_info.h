@@ -1,0 +1,12 @@
+#pragma once
+#include <string>
+#include <vector>
+
+#include "reports/layer_report.h"
+
+namespace widthwise {
+
+// How a result was made: {command, versions: {tool: version}, inputs: [{file, sha1}]}.
+Json run_info(const std::string& command, const std::vector<std::string>& input_files);
+
+}  // namespace widthwise

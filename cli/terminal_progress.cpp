@@ -1,0 +1,68 @@
+#include "cli/terminal_progress.h"
+
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <csignal>
+#include <cstdio>
+
+#include "core/error.h"
+
+namespace widthwise {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+constexpr auto kInterval = std::chrono::milliseconds(100);
+constexpr const char* kClearLine = "\r\033[K";
+
+volatile std::sig_atomic_t interrupted = 0;
+extern "C" void on_interrupt(int) { interrupted = 1; }
+
+}  // namespace
+
+TerminalProgress::TerminalProgress() : visible_(::isatty(STDERR_FILENO) != 0) {
+  std::signal(SIGINT, on_interrupt);
+}
+
+void TerminalProgress::begin(const std::string& work, int64_t total, const std::string& unit) {
+  work_ = work;
+  unit_ = unit;
+  total_ = total;
+  done_ = 0;
+  started_ = shown_ = Clock::now();
+  show();
+}
+
+void TerminalProgress::advance(int64_t done) {
+  done_ += done;
+  const auto total = static_cast<double>(std::max<int64_t>(total_, 1));
+  if (interrupted != 0) throw Interrupted(work_, static_cast<double>(done_) / total);
+  if (!visible_) return;
+  const std::unique_lock lock(mutex_, std::try_to_lock);
+  if (lock && Clock::now() - shown_ >= kInterval) {
+    shown_ = Clock::now();
+    show();
+  }
+}
+
+void TerminalProgress::end() {
+  if (visible_) fmt::print(stderr, "{}", kClearLine);
+  std::fflush(stderr);
+}
+
+void TerminalProgress::show() {
+  if (!visible_) return;
+  const double seconds = std::chrono::duration<double>(Clock::now() - started_).count();
+  const auto done = static_cast<double>(done_), total = static_cast<double>(total_);
+  std::string line =
+      fmt::format("{}{}: {} of {} {}", kClearLine, work_, done_.load(), total_, unit_);
+  if (done > 0 && seconds > 0) {
+    const double rate = done / seconds;
+    line += fmt::format(", {:.0f} {}/s, {:.0f} s left", rate, unit_, (total - done) / rate);
+  }
+  fmt::print(stderr, "{}", line);
+  std::fflush(stderr);
+}
+
+}  // namespace widthwise

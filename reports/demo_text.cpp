@@ -1,0 +1,166 @@
+#include "reports/demo_text.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+namespace widthwise {
+namespace {
+
+std::string number(const Json& value, const char* format) {
+  return fmt::format(fmt::runtime(format), value.get<double>());
+}
+std::string integer(const Json& value) { return std::to_string(value.get<int64_t>()); }
+std::string text(const Json& value) { return value.get<std::string>(); }
+
+}  // namespace
+
+TextTable accuracy_table(const Json& result) {
+  TextTable table(
+      {"arithmetic", "accumulator", "top-1 %", "top-5 %", "loss", "same class as FP32 %"});
+  const auto row = [&](const std::string& name, const std::string& accumulator, const Json& run) {
+    table.add({name, accumulator, number(run["top1_percent"], "{:.2f}"),
+               number(run["top5_percent"], "{:.2f}"), number(run["mean_loss"], "{:.4f}"),
+               number(run["agree_percent"], "{:.2f}")});
+  };
+  row("FP32", "float", result["float"]);
+  for (const Json& precision : result["precisions"]) {
+    row(text(precision["name"]), "exact", precision["exact"]);
+    row(text(precision["name"]), text(precision["accumulation"]), precision["described"]);
+  }
+  return table;
+}
+
+TextTable bound_table(const Json& precision) {
+  TextTable table({"layer", "operator", "ifmap", "ofmap", "K", "MACs", "operands", "textbook",
+                   "data type", "weights", "observed"});
+  for (const Json& layer : precision["layers"]) {
+    table.add({text(layer["name"]), text(layer["operator"]), extents_text(layer["ifmap_shape"]),
+               extents_text(layer["ofmap_shape"]), integer(layer["k"]), integer(layer["macs"]),
+               text(layer["ifmap_format"]) + " x " + text(layer["weight_format"]),
+               integer(layer["textbook_bits"]), integer(layer["data_type_bound_bits"]),
+               integer(layer["weight_bound_bits"]), integer(layer["observed_bits"])});
+  }
+  return table;
+}
+
+std::vector<int> shown_widths(const Json& precision, size_t most) {
+  int first = 0, last = kMinAccumulatorBits;
+  for (const Json& layer : precision["layers"])
+    last = std::max(last, layer["weight_bound_bits"].get<int>());
+  for (int bits = last; bits >= kMinAccumulatorBits; --bits) {
+    const std::string key = std::to_string(bits);
+    const bool known =
+        std::all_of(precision["layers"].begin(), precision["layers"].end(), [&](const Json& l) {
+          return l["hit_percent_wrap"].contains(key) || bits > l["data_type_bound_bits"];
+        });
+    if (!known) break;
+    first = bits;
+  }
+  std::vector<int> widths;
+  for (int bits = std::max(first, last - static_cast<int>(most) + 1); bits <= last; ++bits)
+    widths.push_back(bits);
+  return widths;
+}
+
+TextTable overflow_table(const Json& precision) {
+  const std::vector<int> widths = shown_widths(precision);
+  std::vector<std::string> header = {"layer"};
+  for (const int bits : widths) header.push_back(std::to_string(bits) + " b");
+  TextTable table(header);
+  for (const Json& layer : precision["layers"]) {
+    std::vector<std::string> row = {text(layer["name"])};
+    for (const int bits : widths) {
+      const auto found = layer["hit_percent_wrap"].find(std::to_string(bits));
+      const double percent = found == layer["hit_percent_wrap"].end() ? 0 : found->get<double>();
+      const bool proven = bits >= layer["weight_bound_bits"].get<int>();
+      row.push_back(proven ? "-" : percent_text(percent));
+    }
+    table.add(row);
+  }
+  return table;
+}
+
+TextTable width_table(const Json& precision) {
+  TextTable table({"bits", "wrap top-1 %", "saturate top-1 %", "most hit layer %", "overflow"});
+  for (const Json& width : precision["widths"]) {
+    table.add({integer(width["bits"]), number(width["wrap_top1_percent"], "{:.2f}"),
+               number(width["saturate_top1_percent"], "{:.2f}"),
+               percent_text(width["most_hit_percent"].get<double>()),
+               width["run"].get<bool>() ? "yes" : "none seen: exact"});
+  }
+  return table;
+}
+
+TextTable energy_table(const Json& cost) {
+  TextTable table({"arithmetic", "compute uJ", "SRAM uJ", "DRAM uJ", "total uJ", "compute saving",
+                   "total saving", "array um2", "area saving", "cycles"});
+  for (const Json& row : cost["arithmetics"]) {
+    const Json& energy = row["energy_uj"];
+    table.add({text(row["name"]), number(energy["compute"], "{:.3f}"),
+               number(energy["sram"], "{:.3f}"), number(energy["dram"], "{:.3f}"),
+               number(energy["total"], "{:.3f}"), number(row["compute_saving"], "{:.1f}x"),
+               number(row["energy_saving"], "{:.1f}x"), number(row["area_um2"], "{:.0f}"),
+               number(row["area_saving"], "{:.1f}x"), integer(row["cycles"])});
+  }
+  return table;
+}
+
+TextTable ratio_table(const Json& cost) {
+  const Json& ratios = cost["reference_ratios"];
+  TextTable table({"INT8 against FP32", "energy saving", "area saving"});
+  table.add(
+      {"add", number(ratios["add_energy"], "{:.1f}x"), number(ratios["add_area"], "{:.1f}x")});
+  table.add({"multiply", number(ratios["multiply_energy"], "{:.1f}x"),
+             number(ratios["multiply_area"], "{:.1f}x")});
+  return table;
+}
+
+TextTable cosim_table(const Json& result) {
+  TextTable table({"array", "stimulus", "outputs compared", "MACs", "overflowing additions",
+                   "cycles RTL", "cycles model", "verdict"});
+  for (const Json& run : result["cosim"]) {
+    table.add({text(run["array"]), text(run["stimulus"]), integer(run["outputs_compared"]),
+               integer(run["macs_compared"]), integer(run["overflowing_additions"]),
+               integer(run["cycles_measured"]), integer(run["cycles_expected"]),
+               text(run["verdict"])});
+  }
+  return table;
+}
+
+std::string demo_text(const Json& result) {
+  const Json& network = result["network"];
+  std::string out = fmt::format(
+      "{}: {} parameters, {} MACs per image; {} test images of {}, calibrated on {} training "
+      "images\n",
+      text(network["name"]), network["parameters"].get<int64_t>(), network["macs"].get<int64_t>(),
+      result["data"]["test_images"].get<int64_t>(), text(result["data"]["name"]),
+      result["data"]["calibration_images"].get<int64_t>());
+  const auto section = [&](const std::string& title, const TextTable& table) {
+    out += "\n" + title + "\n" + table.text();
+  };
+  section("Accuracy", accuracy_table(result));
+  for (const Json& precision : result["precisions"]) {
+    const std::string name = text(precision["name"]);
+    section(
+        name + ": accumulator bits that each layer needs (" + text(precision["accumulation"]) + ")",
+        bound_table(precision));
+    section(name +
+                ": % of outputs that overflow at each accumulator width ('-': proven safe by the "
+                "weights)",
+            overflow_table(precision));
+    section(name + ": accuracy at each accumulator width", width_table(precision));
+  }
+  section("Energy per image and area of the array's arithmetic (" +
+              text(result["cost"]["table"]["name"]) + ", " +
+              text(result["cost"]["table"]["technology"]) + ")",
+          energy_table(result["cost"]));
+  out += "  Registers, control and requantizers are not in the table and not counted.\n";
+  section("The table's reference ratios", ratio_table(result["cost"]));
+  out += "\nScaled numbers (not in the table; each with its rule)\n";
+  for (const Json& rule : result["cost"]["scaled"]) out += "  " + text(rule) + "\n";
+  section("Generated Verilog against the simulator", cosim_table(result));
+  return out;
+}
+
+}  // namespace widthwise
