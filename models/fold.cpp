@@ -1,0 +1,112 @@
+#include "models/fold.h"
+
+#include <fmt/format.h>
+
+#include <optional>
+
+#include "models/constant_folding.h"
+#include "models/ops/batch_normalization.h"
+#include "models/ops/per_channel.h"
+#include "models/shape_inference.h"
+
+namespace widthwise {
+namespace {
+
+// What the node does to each channel of its input `read`, if it is one that can be folded.
+struct FoldableNode {
+  std::string read;
+  ChannelAffine affine;
+};
+
+std::optional<FoldableNode> foldable(const NodeView& view) {
+  const GraphNode& node = view.node();
+  if (node.op_type == "BatchNormalization")
+    return FoldableNode{node.inputs[0], read_batch_normalization(view, view.shape(0)[1])};
+  if (node.op_type != "Add") return std::nullopt;
+  for (const size_t i : {size_t{0}, size_t{1}}) {
+    const GraphTensor* constant = view.constant(i);
+    if (constant == nullptr) continue;
+    const auto values = per_channel_values(*constant, view.shape(1 - i));
+    if (!values) return std::nullopt;
+    ChannelAffine affine{std::vector<double>(values->size(), 1.0),
+                         {values->begin(), values->end()}};
+    return FoldableNode{node.inputs[1 - i], affine};
+  }
+  return std::nullopt;
+}
+
+// Constants of the layer that takes the affine map, one copy each: initializers may be shared.
+std::string add_constant(Graph& graph, const std::string& wanted, GraphTensor tensor) {
+  std::string name = unused_value_name(graph, wanted);
+  graph.initializers.emplace(name, std::move(tensor));
+  return name;
+}
+
+float scaled(float value, double factor) {
+  return static_cast<float>(static_cast<double>(value) * factor);
+}
+
+// weight and bias of a Conv, Gemm or MatMul, such that it gives scale * y + offset instead of y.
+void apply(Graph& graph, GraphNode& layer, const NodeView& view, const ChannelAffine& affine) {
+  const size_t channels = affine.scale.size();
+  GraphTensor weight = view.float_constant(1, "weight");
+  const bool channel_last =
+      layer.op_type == "MatMul" || (layer.op_type == "Gemm" && view.integer("transB", 0) == 0);
+  const size_t run = weight.floats.size() / channels;  // weights per output channel
+  for (size_t i = 0; i < weight.floats.size(); ++i) {
+    weight.floats[i] =
+        scaled(weight.floats[i], affine.scale[channel_last ? i % channels : i / run]);
+  }
+  const double beta = layer.op_type == "Gemm" ? static_cast<double>(view.real("beta", 1)) : 1.0;
+  GraphTensor bias{ElementType::kFloat, {static_cast<int64_t>(channels)}, {}, {}};
+  for (size_t c = 0; c < channels; ++c) {
+    double value = affine.offset[c];
+    if (view.has_input(2)) {
+      const std::vector<float>& old = view.float_constant(2, "bias").floats;
+      value += beta * static_cast<double>(old[old.size() == 1 ? 0 : c]) * affine.scale[c];
+    }
+    bias.floats.push_back(static_cast<float>(value));
+  }
+  if (layer.op_type == "MatMul") layer.op_type = "Gemm";
+  if (layer.op_type == "Gemm") layer.attributes.erase("beta");
+  layer.inputs.resize(3);
+  layer.inputs[1] = add_constant(graph, layer.inputs[1] + "_folded", std::move(weight));
+  layer.inputs[2] = add_constant(graph, layer.name + "_bias_folded", std::move(bias));
+}
+
+bool takes_affine(const NodeView& layer) {
+  const std::string& type = layer.node().op_type;
+  return type == "Conv" || type == "Gemm" || (type == "MatMul" && layer.shape(0).size() == 2);
+}
+
+}  // namespace
+
+Graph fold(Graph graph) {
+  fold_constants(graph);
+  remove_unused(graph);
+  const ValueShapes shapes = infer_shapes(graph);
+  const auto readers = reader_counts(graph);
+  std::map<std::string, size_t> writer;  // value -> index in `kept`
+  std::vector<GraphNode> kept;
+  for (const GraphNode& node : graph.nodes) {
+    const auto step = foldable(NodeView(graph, node, shapes));
+    const auto found = step ? writer.find(step->read) : writer.end();
+    if (found != writer.end() && readers.at(step->read) == 1) {
+      const GraphNode before = kept[found->second];
+      const NodeView view(graph, before, shapes);
+      if (takes_affine(view)) {
+        apply(graph, kept[found->second], view, step->affine);
+        kept[found->second].outputs[0] = node.outputs[0];
+        writer[node.outputs[0]] = found->second;
+        continue;
+      }
+    }
+    for (const std::string& value : node.outputs) writer[value] = kept.size();
+    kept.push_back(node);
+  }
+  graph.nodes = std::move(kept);
+  remove_unused(graph);
+  return graph;
+}
+
+}  // namespace widthwise

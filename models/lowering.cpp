@@ -1,0 +1,107 @@
+#include "models/lowering.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "models/operator.h"
+#include "models/shape_inference.h"
+
+namespace widthwise {
+
+LayerBuilder::LayerBuilder(const Graph& graph, const ValueShapes& shapes)
+    : graph_(graph), shapes_(shapes), readers_(reader_counts(graph)) {
+  network_.name = graph.name;
+  network_.input = tensor(graph.input.name);
+}
+
+int LayerBuilder::tensor(const std::string& value) {
+  const auto [found, is_new] = index_.emplace(value, static_cast<int>(network_.tensors.size()));
+  if (is_new) {
+    const Shape& shape = shapes_.at(value);
+    network_.tensors.push_back({.name = value, .shape = {shape.begin() + 1, shape.end()}});
+  }
+  return found->second;
+}
+
+std::string LayerBuilder::unique_name(const std::string& wanted) {
+  std::string name = wanted;
+  for (int i = 1; !names_.emplace(name, 1).second; ++i) name = fmt::format("{}_{}", wanted, i);
+  return name;
+}
+
+void LayerBuilder::add(const NodeView& node, FloatLayer layer,
+                       const std::vector<std::string>& inputs, size_t output) {
+  const std::string& written = node.node().outputs[output];
+  if (written.empty() || !readers_.contains(written)) return;
+  layer.name = unique_name(node.node().name);
+  layer.operator_type = node.node().op_type;
+  for (const std::string& value : inputs) layer.inputs.push_back(tensor(value));
+  layer.output = tensor(written);
+  writer_[written] = network_.layers.size();
+  network_.layers.push_back(std::move(layer));
+}
+
+void LayerBuilder::add(const NodeView& node, FloatLayer layer) {
+  add(node, std::move(layer), {node.node().inputs[0]});
+}
+
+void LayerBuilder::clamp(const NodeView& node, float low, float high) {
+  const std::string& read = node.node().inputs[0];
+  const std::string& written = node.node().outputs[0];
+  const auto writer = writer_.find(read);
+  if (writer != writer_.end() && readers_.at(read) == 1) {
+    FloatLayer& layer = network_.layers[writer->second];
+    if (std::holds_alternative<MatmulWorkload>(layer.workload) ||
+        std::holds_alternative<ElementwiseWorkload>(layer.workload)) {
+      layer.low = std::clamp(layer.low, low, high);
+      layer.high = std::clamp(layer.high, low, high);
+      network_.tensors[static_cast<size_t>(layer.output)].name = written;
+      index_[written] = layer.output;
+      writer_[written] = writer->second;
+      return;
+    }
+  }
+  const int64_t elements = shape_elements(shapes_.at(read));
+  FloatLayer layer;
+  layer.workload = ElementwiseWorkload{ElementwiseWorkload::Kind::kClamp, elements};
+  layer.low = low;
+  layer.high = high;
+  add(node, std::move(layer));
+}
+
+FloatNetwork LayerBuilder::finish() {
+  network_.output = tensor(graph_.output.name);
+  return std::move(network_);
+}
+
+FloatNetwork lower(const Graph& folded) {
+  const ValueShapes shapes = infer_shapes(folded);
+  LayerBuilder builder(folded, shapes);
+  for (const GraphNode& node : folded.nodes) {
+    const NodeView view(folded, node, shapes);
+    checked_operator(view).lower(view, builder);
+  }
+  return builder.finish();
+}
+
+int64_t network_macs(const FloatNetwork& network) {
+  int64_t macs = 0;
+  for (const FloatLayer& layer : network.layers) {
+    if (const auto* matmul = std::get_if<MatmulWorkload>(&layer.workload)) macs += matmul->macs();
+  }
+  return macs;
+}
+
+int64_t network_parameters(const FloatNetwork& network) {
+  int64_t parameters = 0;
+  for (const FloatLayer& layer : network.layers) {
+    const auto* matmul = std::get_if<MatmulWorkload>(&layer.workload);
+    if (matmul == nullptr) continue;
+    if (!matmul->unit_weights) parameters += matmul->weight_elements();
+    parameters += static_cast<int64_t>(layer.bias.size());
+  }
+  return parameters;
+}
+
+}  // namespace widthwise

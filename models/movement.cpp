@@ -1,0 +1,66 @@
+#include "models/movement.h"
+
+#include <numeric>
+
+namespace widthwise {
+
+void lower_movement(const NodeView& node, LayerBuilder& builder, size_t moved_inputs,
+                    const Sources& sources) {
+  MoveWorkload move;
+  std::vector<std::string> inputs;
+  for (size_t i = 0; i < moved_inputs; ++i) {
+    node.activation(i, "ifmap");
+    inputs.push_back(node.node().inputs[i]);
+    move.input_elements.push_back(shape_elements(node.shape(i)));
+  }
+  for (size_t output = 0; output < sources.size() && output < node.node().outputs.size();
+       ++output) {
+    FloatLayer layer;
+    move.source = sources[output];
+    layer.workload = move;
+    builder.add(node, std::move(layer), inputs, output);
+  }
+}
+
+std::vector<Values> move_values(const std::vector<Values>& inputs, size_t moved_inputs,
+                                const Sources& sources) {
+  Values all;
+  for (size_t i = 0; i < moved_inputs; ++i) {
+    all.insert(all.end(), inputs[i].begin(), inputs[i].end());
+  }
+  std::vector<Values> outputs;
+  for (const auto& source : sources) {
+    Values& output = outputs.emplace_back();
+    output.reserve(source.size());
+    for (const int64_t i : source) output.push_back(all[static_cast<size_t>(i)]);
+  }
+  return outputs;
+}
+
+std::vector<int64_t> identity_source(int64_t elements) {
+  std::vector<int64_t> source(static_cast<size_t>(elements));
+  std::iota(source.begin(), source.end(), int64_t{0});
+  return source;
+}
+
+std::vector<int64_t> strided_source(int64_t start, const Shape& extents,
+                                    const std::vector<int64_t>& strides) {
+  std::vector<int64_t> source = {start};
+  for (size_t axis = 0; axis < extents.size(); ++axis) {
+    std::vector<int64_t> finer;
+    finer.reserve(source.size() * static_cast<size_t>(extents[axis]));
+    for (const int64_t base : source) {
+      for (int64_t i = 0; i < extents[axis]; ++i) finer.push_back(base + i * strides[axis]);
+    }
+    source = std::move(finer);
+  }
+  return source;
+}
+
+std::vector<int64_t> row_major_strides(const Shape& shape) {
+  std::vector<int64_t> strides(shape.size(), 1);
+  for (size_t i = shape.size(); i-- > 1;) strides[i - 1] = strides[i] * shape[i];
+  return strides;
+}
+
+}  // namespace widthwise

@@ -1,0 +1,45 @@
+#pragma once
+#include <cstdint>
+#include <limits>
+#include <string>
+#include <vector>
+
+#include "core/workload.h"
+
+namespace widthwise {
+
+struct FloatTensor {
+  std::string name;            // the ONNX value's name
+  std::vector<int64_t> shape;  // without the batch
+  int64_t elements() const {
+    int64_t product = 1;
+    for (const int64_t extent : shape) product *= extent;
+    return product;
+  }
+};
+
+// One layer of a float network after lowering: batch normalization is folded into the weights, and
+// a ReLU or Clip that alone reads a matmul or element-wise layer is that layer's range.
+struct FloatLayer {
+  std::string name;           // the ONNX node's name, made unique ("Conv_3" if it has none)
+  std::string operator_type;  // the ONNX operator that it came from
+  Workload workload;
+  std::vector<int> inputs;  // indices into tensors
+  int output = -1;
+  std::vector<float> weights;  // matmul: [oc, ic / groups, kernel_rows, kernel_cols]
+  std::vector<float> bias;     // matmul: [oc], empty if there is none
+  float low = -std::numeric_limits<float>::infinity();  // fused ReLU or Clip
+  float high = std::numeric_limits<float>::infinity();
+};
+
+// A float network in execution order; one input, one output.
+struct FloatNetwork {
+  std::string name;
+  std::vector<FloatTensor> tensors;
+  std::vector<FloatLayer> layers;
+  int input = -1, output = -1;
+
+  const FloatTensor& tensor(int index) const { return tensors[static_cast<size_t>(index)]; }
+};
+
+}  // namespace widthwise

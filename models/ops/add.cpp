@@ -1,0 +1,79 @@
+#include <fmt/format.h>
+
+#include "models/lowering.h"
+#include "models/operator.h"
+#include "models/ops/per_channel.h"
+
+namespace widthwise {
+namespace {
+
+// Which input is the activation, if the other one is a constant.
+struct ConstantAddend {
+  size_t activation;
+  std::vector<float> per_channel;
+};
+
+std::optional<ConstantAddend> constant_addend(const NodeView& node) {
+  for (const size_t i : {size_t{0}, size_t{1}}) {
+    if (node.constant(i) == nullptr) continue;
+    const GraphTensor& tensor = node.float_constant(i, "addend");
+    const Shape& other = node.activation(1 - i, "addend");
+    const auto values = per_channel_values(tensor, other);
+    if (!values) {
+      node.refuse("addend",
+                  fmt::format("of shape {} does not add one value per channel to {}",
+                              shape_text(tensor.shape), shape_text(other)),
+                  "allowed constants are scalars and [C, 1, 1]; use the bias of a layer");
+    }
+    return ConstantAddend{1 - i, *values};
+  }
+  return std::nullopt;
+}
+
+std::vector<Shape> infer_shape(const NodeView& node) {
+  if (const auto addend = constant_addend(node)) return {node.shape(addend->activation)};
+  if (node.activation(0, "addend") != node.activation(1, "addend")) {
+    node.refuse("shapes",
+                fmt::format("{} and {} differ; broadcasting of activations is not supported",
+                            shape_text(node.shape(0)), shape_text(node.shape(1))),
+                "bring both to one shape");
+  }
+  return {node.shape(0)};
+}
+
+void lower(const NodeView& node, LayerBuilder& builder) {
+  FloatLayer layer;
+  if (const auto addend = constant_addend(node)) {
+    MatmulWorkload matmul = per_channel_workload(node.shape(addend->activation));
+    matmul.unit_weights = true;
+    layer.workload = matmul;
+    layer.weights.assign(addend->per_channel.size(), 1.0f);
+    layer.bias = addend->per_channel;
+    return builder.add(node, std::move(layer), {node.node().inputs[addend->activation]});
+  }
+  layer.workload =
+      ElementwiseWorkload{ElementwiseWorkload::Kind::kAdd, shape_elements(node.shape(0))};
+  builder.add(node, std::move(layer), node.node().inputs);
+}
+
+std::vector<Values> reference(const NodeView& node, const std::vector<Values>& inputs) {
+  const auto addend = constant_addend(node);
+  Values sum = inputs[addend ? addend->activation : 0];
+  for (size_t i = 0; i < sum.size(); ++i) {
+    sum[i] +=
+        addend
+            ? static_cast<double>(addend->per_channel[i * addend->per_channel.size() / sum.size()])
+            : inputs[1][i];
+  }
+  return {sum};
+}
+
+}  // namespace
+
+// Add: two activations of one shape; or an activation and a constant per channel, which fold()
+// moves into a bias or which becomes a depthwise 1x1 matmul with weights of 1 and a bias.
+// Source: ONNX operator, opsets 7, 13, 14.
+extern const Operator kAdd;
+const Operator kAdd{"Add", {}, 2, 2, infer_shape, lower, reference};
+
+}  // namespace widthwise

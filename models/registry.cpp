@@ -1,0 +1,84 @@
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "core/error.h"
+#include "models/operator.h"
+
+namespace widthwise {
+
+// One line per operator. Constant is none: fold() turns it into an initializer.
+// clang-format off
+#define WIDTHWISE_OPERATORS(OPERATOR) \
+  OPERATOR(kAdd) \
+  OPERATOR(kAveragePool) \
+  OPERATOR(kBatchNormalization) \
+  OPERATOR(kClip) \
+  OPERATOR(kConcat) \
+  OPERATOR(kConv) \
+  OPERATOR(kDropout) \
+  OPERATOR(kFlatten) \
+  OPERATOR(kGemm) \
+  OPERATOR(kGlobalAveragePool) \
+  OPERATOR(kIdentity) \
+  OPERATOR(kMatMul) \
+  OPERATOR(kMaxPool) \
+  OPERATOR(kPad) \
+  OPERATOR(kRelu) \
+  OPERATOR(kReshape) \
+  OPERATOR(kSlice) \
+  OPERATOR(kSplit) \
+  OPERATOR(kTranspose)
+// clang-format on
+
+#define WIDTHWISE_DECLARE(name) extern const Operator name;
+#define WIDTHWISE_ADDRESS(name) &name,
+WIDTHWISE_OPERATORS(WIDTHWISE_DECLARE)
+
+namespace {
+const Operator* const kOperators[] = {WIDTHWISE_OPERATORS(WIDTHWISE_ADDRESS)};
+}
+
+const Operator* find_operator(const std::string& name) {
+  for (const Operator* op : kOperators) {
+    if (name == op->name) return op;
+  }
+  return nullptr;
+}
+
+std::vector<std::string> operator_names() {
+  std::vector<std::string> names = {"Constant"};
+  for (const Operator* op : kOperators) names.emplace_back(op->name);
+  std::sort(names.begin(), names.end());
+  return names;
+}
+
+const Operator& checked_operator(const NodeView& node) {
+  const Operator* op = find_operator(node.node().op_type);
+  if (op == nullptr) {
+    node.refuse("operator",
+                fmt::format("is not supported; known are {}", list_names(operator_names())),
+                "replace it by these, or simplify the graph (onnxsim) if it only computes shapes");
+  }
+  const size_t inputs = node.input_count();
+  if (inputs < op->min_inputs || (op->max_inputs != 0 && inputs > op->max_inputs)) {
+    node.refuse(
+        "inputs",
+        op->max_inputs == 0
+            ? fmt::format("count is {}, allowed {} or more", inputs, op->min_inputs)
+            : fmt::format("count is {}, allowed {}..{}", inputs, op->min_inputs, op->max_inputs),
+        "the file is damaged: export the network again");
+  }
+  for (const auto& [name, value] : node.node().attributes) {
+    if (std::find(op->attributes.begin(), op->attributes.end(), name) == op->attributes.end()) {
+      node.refuse(name,
+                  op->attributes.empty() ? "is an unknown attribute; the operator has none"
+                                         : fmt::format("is an unknown attribute; known are {}",
+                                                       list_names(op->attributes)),
+                  "export with an opset of 7..21 and standard operators only");
+    }
+  }
+  return *op;
+}
+
+}  // namespace widthwise
