@@ -81,6 +81,10 @@ class ElementwiseRequantizer {
   int32_t operator()(int32_t code) const;                   // one operand
   int32_t operator()(int32_t first, int32_t second) const;  // two operands
 
+  // kMultiplierShift and kPowerOfTwo: sum_i (code_i - zero_point_i) * multipliers()[i] / 2^shift().
+  const std::vector<int64_t>& multipliers() const { return multipliers_; }
+  int shift() const { return shift_; }
+
  private:
   int32_t finish(int64_t rounded) const;
 

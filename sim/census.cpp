@@ -1,7 +1,6 @@
 #include "sim/census.h"
 
 #include <algorithm>
-#include <bit>
 #include <limits>
 
 #include "core/integer_format.h"
@@ -9,14 +8,8 @@
 namespace widthwise {
 namespace {
 
-template <class Int>
-int width_of(Int low, Int high) {
-  using Unsigned = std::make_unsigned_t<Int>;
-  const auto magnitude = [](Int value) {
-    return static_cast<Unsigned>(value < 0 ? ~value : value);
-  };
-  return 1 +
-         static_cast<int>(std::bit_width(static_cast<Unsigned>(magnitude(low) | magnitude(high))));
+int32_t within_int32(int64_t value) {
+  return static_cast<int32_t>(std::clamp<int64_t>(value, INT32_MIN, INT32_MAX));
 }
 
 int64_t above(const std::vector<int64_t>& histogram, int bits) {
@@ -38,7 +31,18 @@ LayerCensus::LayerCensus(std::vector<int32_t> bias, BiasMode bias_mode)
     Channel& channel = per_channel_[static_cast<size_t>(c)];
     channel.running.assign(kSlots, 0);
     channel.final.assign(kSlots, 0);
-    for (auto& hits : channel.fitted_bias_hits) hits.assign(static_cast<size_t>(bias_bits(c)), 0);
+    const int64_t start = bias_[static_cast<size_t>(c)];
+    for (const OverflowPolicy policy : {OverflowPolicy::kWrap, OverflowPolicy::kSaturate}) {
+      for (int bits = kMinBits; bits < bias_bits(c); ++bits) {
+        const int64_t moved =
+            fit(start, bits, policy) - start;  // by fitting the start, in every sum
+        const int64_t half = int64_t{1} << (bits - 1);
+        channel.limits.push_back({-half - moved, half - 1 - moved});
+        channel.floors.push_back(within_int32(channel.limits.back().floor));
+        channel.ceilings.push_back(within_int32(channel.limits.back().ceiling));
+      }
+    }
+    channel.outside.assign(channel.limits.size(), 0);
   }
 }
 
@@ -46,37 +50,40 @@ int LayerCensus::bias_bits(int64_t channel) const {
   return bias_mode_ == BiasMode::kPreload ? signed_bits(bias_[static_cast<size_t>(channel)]) : 0;
 }
 
-template <class Int>
-void LayerCensus::add_row(int64_t channel, int64_t count, const Int* sums, const Int* low,
-                          const Int* high) {
+void LayerCensus::add_row(int64_t channel, int64_t count, const int32_t* sums, const int32_t* low,
+                          const int32_t* high, const KernelTable& kernels) {
   Channel& to = per_channel_[static_cast<size_t>(channel)];
   to.outputs += count;
-  Int least = std::numeric_limits<Int>::max(), greatest = std::numeric_limits<Int>::min();
+  CensusJob job;
+  job.sums = sums;
+  job.low = low;
+  job.high = high;
+  job.count = count;
+  job.running = to.running.data();
+  job.final = to.final.data();
+  job.floors = to.floors.data();
+  job.ceilings = to.ceilings.data();
+  job.limits = static_cast<int64_t>(to.floors.size());
+  job.outside = to.outside.data();
+  kernels.census(job);
+  least_ = std::min<int64_t>(least_, job.least);
+  greatest_ = std::max<int64_t>(greatest_, job.greatest);
+}
+
+void LayerCensus::add_row(int64_t channel, int64_t count, const int64_t* sums, const int64_t* low,
+                          const int64_t* high) {
+  Channel& to = per_channel_[static_cast<size_t>(channel)];
+  to.outputs += count;
   for (int64_t i = 0; i < count; ++i) {
-    ++to.running[static_cast<size_t>(width_of(low[i], high[i]))];
-    ++to.final[static_cast<size_t>(width_of(sums[i], sums[i]))];
-    least = std::min(least, low[i]);
-    greatest = std::max(greatest, high[i]);
-  }
-  least_ = std::min<int64_t>(least_, least);
-  greatest_ = std::max<int64_t>(greatest_, greatest);
-  const int64_t bias = bias_[static_cast<size_t>(channel)];
-  for (int bits = kMinBits; bits < bias_bits(channel); ++bits) {
-    for (const OverflowPolicy policy : {OverflowPolicy::kWrap, OverflowPolicy::kSaturate}) {
-      const int64_t moved =
-          fit(bias, bits, policy) - bias;  // what fitting the start adds to every sum
-      const int64_t floor = -(int64_t{1} << (bits - 1)) - moved,
-                    ceiling = (int64_t{1} << (bits - 1)) - 1 - moved;
-      int64_t hits = 0;
-      for (int64_t i = 0; i < count; ++i) hits += low[i] < floor || high[i] > ceiling;
-      to.fitted_bias_hits[static_cast<size_t>(policy)][static_cast<size_t>(bits)] += hits;
+    ++to.running[static_cast<size_t>(std::max(signed_bits(low[i]), signed_bits(high[i])))];
+    ++to.final[static_cast<size_t>(signed_bits(sums[i]))];
+    least_ = std::min(least_, low[i]);
+    greatest_ = std::max(greatest_, high[i]);
+    for (size_t l = 0; l < to.limits.size(); ++l) {
+      to.outside[l] += low[i] < to.limits[l].floor || high[i] > to.limits[l].ceiling;
     }
   }
 }
-template void LayerCensus::add_row(int64_t, int64_t, const int32_t*, const int32_t*,
-                                   const int32_t*);
-template void LayerCensus::add_row(int64_t, int64_t, const int64_t*, const int64_t*,
-                                   const int64_t*);
 
 void LayerCensus::merge(const LayerCensus& other) {
   const auto add = [](std::vector<int64_t>& to, const std::vector<int64_t>& from) {
@@ -88,8 +95,7 @@ void LayerCensus::merge(const LayerCensus& other) {
     to.outputs += from.outputs;
     add(to.running, from.running);
     add(to.final, from.final);
-    for (size_t policy = 0; policy < 2; ++policy)
-      add(to.fitted_bias_hits[policy], from.fitted_bias_hits[policy]);
+    add(to.outside, from.outside);
   }
   least_ = std::min(least_, other.least_);
   greatest_ = std::max(greatest_, other.greatest_);
@@ -103,8 +109,10 @@ int64_t LayerCensus::outputs() const {
 
 int64_t LayerCensus::hit(int bits, OverflowPolicy policy, int64_t channel) const {
   const Channel& from = per_channel_[static_cast<size_t>(channel)];
-  if (bits < bias_bits(channel))
-    return from.fitted_bias_hits[static_cast<size_t>(policy)][static_cast<size_t>(bits)];
+  if (bits < bias_bits(channel)) {
+    const size_t first = policy == OverflowPolicy::kWrap ? 0 : from.outside.size() / 2;
+    return from.outside[first + static_cast<size_t>(bits - kMinBits)];
+  }
   return above(from.running, bits);
 }
 
@@ -129,7 +137,7 @@ int LayerCensus::observed_bits() const {
   // The bias itself must fit too: a fitted start changes the sums even when no addition overflows.
   int bits = kMinBits;
   for (int64_t c = 0; c < channels(); ++c) bits = std::max(bits, bias_bits(c));
-  return std::max(bits, width_of(least_, greatest_));
+  return std::max({bits, signed_bits(least_), signed_bits(greatest_)});
 }
 
 }  // namespace widthwise

@@ -3,6 +3,7 @@
 #include <vector>
 
 #include "core/accumulation.h"
+#include "sim/kernel.h"
 
 namespace widthwise {
 
@@ -20,8 +21,10 @@ class LayerCensus {
 
   // Outputs of one channel. low and high: extremes of the exact running sum after every addition;
   // sums: the exact final sums; all with the bias where the hardware has it.
-  template <class Int>
-  void add_row(int64_t channel, int64_t count, const Int* sums, const Int* low, const Int* high);
+  void add_row(int64_t channel, int64_t count, const int32_t* sums, const int32_t* low,
+               const int32_t* high, const KernelTable& kernels);
+  void add_row(int64_t channel, int64_t count, const int64_t* sums, const int64_t* low,
+               const int64_t* high);
   void merge(const LayerCensus& other);  // of the same layer
 
   int64_t channels() const { return static_cast<int64_t>(bias_.size()); }
@@ -37,12 +40,17 @@ class LayerCensus {
 
  private:
   static constexpr int kSlots = 66;  // widths 1..65
+  // What a running sum must leave to be a hit at a width where the preloaded bias is fitted.
+  struct Limits {
+    int64_t floor, ceiling;
+  };
   struct Channel {
     int64_t outputs = 0;
     std::vector<int64_t> running, final;  // outputs by the width that they need
-    // Widths kMinBits..(width of the bias - 1), where a preloaded bias is fitted: hits, wrap and
-    // saturate.
-    std::vector<int64_t> fitted_bias_hits[2];
+    // Widths kMinBits..(width of the bias - 1), first all under wrap, then all under saturate.
+    std::vector<Limits> limits;
+    std::vector<int32_t> floors, ceilings;  // the same for int32 sums: limits beyond them never hit
+    std::vector<int64_t> outside;           // hits
   };
   int bias_bits(int64_t channel) const;  // width from which the bias starts as it is
 

@@ -41,13 +41,18 @@ struct PixelRun {
   int64_t stride = 1;
 };
 
+inline constexpr int64_t kVectorSlack =
+    32;  // elements that whole-vector loops may touch past an end
+
 struct PatchJob {
-  const int16_t* source = nullptr;  // padded ifmaps, zero point subtracted
-  const PixelRun* runs = nullptr;   // together at most panel_pixels pixels
+  const int16_t* source =
+      nullptr;  // padded ifmaps, zero point subtracted, and 2 * kVectorSlack more
+  const PixelRun* runs = nullptr;  // together at most panel_pixels pixels
   int64_t run_count = 0;
-  const int64_t* tap_offsets = nullptr;  // [steps][2], -1: no product, 0 is written
+  const int64_t* tap_offsets = nullptr;  // [steps][2], second -1: no product, 0 is written
   int64_t steps = 0;
-  int16_t* patch = nullptr;  // [steps][panel_pixels][2], pixels past the runs are 0
+  int16_t* patch = nullptr;  // [steps][panel_pixels][2] and 2 * kVectorSlack more; pixels past the
+                             // runs are left as anything
 };
 
 // Codes from sums of one channel: the requantizers whose inner loop is worth a vector.
@@ -63,6 +68,38 @@ struct RequantizeJob {
   int32_t* codes = nullptr;
 };
 
+// Codes of one or two tensors to codes of another: multipliers and shift of ElementwiseRequantizer.
+struct ElementwiseJob {
+  const int32_t* first = nullptr;
+  const int32_t* second = nullptr;  // null: one operand
+  int64_t count = 0;
+  bool use_float =
+      false;  // rint((first * scale + second * scale) / ofmap scale), float32 throughout
+  float first_scale = 0, second_scale = 0, ofmap_scale = 1;
+  int64_t first_multiplier = 0, second_multiplier = 0,
+          rounding_addend = 0;  // else, as RequantizeJob
+  int shift = 0;
+  int32_t first_zero_point = 0, second_zero_point = 0;
+  int32_t zero_point = 0, q_min = 0, q_max = 0;
+  int32_t* codes = nullptr;
+};
+
+// Counts of one channel's running sums for a census.
+struct CensusJob {
+  const int32_t* sums = nullptr;  // final sums
+  const int32_t* low = nullptr;   // extremes of the running sums
+  const int32_t* high = nullptr;
+  int64_t count = 0;
+  int64_t* running = nullptr;  // [34], by width 1..33: outputs whose running sums need it
+  int64_t* final = nullptr;    // [34]: outputs whose final sum needs it
+  int32_t least = INT32_MAX, greatest = INT32_MIN;  // lowered and raised by this job
+  // Outputs with low < floors[i] or high > ceilings[i], added to outside[i].
+  const int32_t* floors = nullptr;
+  const int32_t* ceilings = nullptr;
+  int64_t limits = 0;
+  int64_t* outside = nullptr;
+};
+
 // The same source compiled for several instruction sets; all give identical results.
 struct KernelTable {
   const char* name;
@@ -70,6 +107,8 @@ struct KernelTable {
   void (*run)(KernelMode mode, const PanelJob& job);
   void (*make_patch)(const PatchJob& job);
   void (*requantize)(const RequantizeJob& job);
+  void (*elementwise)(const ElementwiseJob& job);
+  void (*census)(CensusJob& job);
 };
 
 extern const KernelTable kBaselineKernels;  // SSE2, every x86-64

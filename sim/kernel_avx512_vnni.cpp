@@ -29,12 +29,23 @@ inline Vec not_equal_ones(Vec a, Vec b) {
   return _mm512_maskz_set1_epi32(_mm512_cmpneq_epi32_mask(a, b), -1);
 }
 inline Vec pair_add(Vec sum, Vec x, Vec w) { return _mm512_dpwssd_epi32(sum, x, w); }
+inline Vec bit_or(Vec a, Vec b) { return _mm512_or_si512(a, b); }
+inline Vec bit_and(Vec a, Vec b) { return _mm512_and_si512(a, b); }
+inline Vec load_unsigned16(const int16_t* from) {
+  const __m256i values = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(from));
+  return _mm512_maskz_cvtepu16_epi32(kAll, values);
+}
+inline int count_outside(Vec low, Vec high, Vec floor, Vec ceiling) {
+  const int mask = _mm512_cmplt_epi32_mask(low, floor) | _mm512_cmpgt_epi32_mask(high, ceiling);
+  return __builtin_popcount(static_cast<unsigned>(mask));
+}
 
 }  // namespace
 }  // namespace widthwise::avx512_vnni
 #include "sim/kernel_body.h"
 
 namespace widthwise {
-const KernelTable kAvx512VnniKernels{"avx512_vnni", avx512_vnni::kPanelPixels, avx512_vnni::run,
-                                     avx512_vnni::make_patch, avx512_vnni::requantize};
+const KernelTable kAvx512VnniKernels{
+    "avx512_vnni",           avx512_vnni::kPanelPixels, avx512_vnni::run,   avx512_vnni::make_patch,
+    avx512_vnni::requantize, avx512_vnni::elementwise,  avx512_vnni::census};
 }

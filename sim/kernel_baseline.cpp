@@ -26,12 +26,23 @@ inline Vec not_equal_ones(Vec a, Vec b) {
   return _mm_xor_si128(_mm_cmpeq_epi32(a, b), _mm_set1_epi32(-1));
 }
 inline Vec pair_add(Vec sum, Vec x, Vec w) { return _mm_add_epi32(sum, _mm_madd_epi16(x, w)); }
+inline Vec bit_or(Vec a, Vec b) { return _mm_or_si128(a, b); }
+inline Vec bit_and(Vec a, Vec b) { return _mm_and_si128(a, b); }
+inline Vec load_unsigned16(const int16_t* from) {
+  return _mm_unpacklo_epi16(_mm_loadl_epi64(reinterpret_cast<const Vec*>(from)),
+                            _mm_setzero_si128());
+}
+inline int count_outside(Vec low, Vec high, Vec floor, Vec ceiling) {
+  const Vec mask = _mm_or_si128(_mm_cmplt_epi32(low, floor), _mm_cmpgt_epi32(high, ceiling));
+  return __builtin_popcount(static_cast<unsigned>(_mm_movemask_ps(_mm_castsi128_ps(mask))));
+}
 
 }  // namespace
 }  // namespace widthwise::baseline
 #include "sim/kernel_body.h"
 
 namespace widthwise {
-const KernelTable kBaselineKernels{"baseline", baseline::kPanelPixels, baseline::run,
-                                   baseline::make_patch, baseline::requantize};
+const KernelTable kBaselineKernels{
+    "baseline",           baseline::kPanelPixels, baseline::run,   baseline::make_patch,
+    baseline::requantize, baseline::elementwise,  baseline::census};
 }

@@ -1,6 +1,8 @@
 // Included by the kernel_<isa>.cpp files after they define, in namespace WIDTHWISE_ISA_NAMESPACE:
 //   Vec (int32 lanes), kLanes, kChannels, kVectors (register block),
 //   zero set load store add sub min max shift_left shift_right not_equal_ones pair_add
+//   bit_or bit_and load_unsigned16 (kLanes int16, zero-extended)
+//   count_outside (lanes with low < floor or high > ceiling)
 // Only plain pointers and loops: nothing of the standard library may be instantiated with this
 // instruction set and then be shared with code that must run without it.
 
@@ -114,61 +116,137 @@ void run(KernelMode mode, const PanelJob& job) {
   }
 }
 
-// Two taps, interleaved; a tap that is absent gives zeros.
-template <bool kFirst, bool kSecond>
+// kLanes pixels of two taps as pairs; reads and writes whole vectors, past the run's end too.
+template <bool kSecond>
 inline void interleave(const int16_t* first, const int16_t* second, int64_t length, int64_t stride,
-                       int16_t* out) {
+                       int32_t* out) {
+  const auto pair = [](Vec low, Vec high) { return bit_or(low, shift_left(high, 16)); };
   if (stride == 1) {
-    for (int64_t i = 0; i < length; ++i) {
-      out[2 * i] = kFirst ? first[i] : int16_t{0};
-      out[2 * i + 1] = kSecond ? second[i] : int16_t{0};
+    for (int64_t i = 0; i < length; i += kLanes) {
+      const Vec low = load_unsigned16(first + i);
+      store(out + i, kSecond ? pair(low, load_unsigned16(second + i)) : low);
     }
-    return;
-  }
-  for (int64_t i = 0; i < length; ++i) {
-    out[2 * i] = kFirst ? first[i * stride] : int16_t{0};
-    out[2 * i + 1] = kSecond ? second[i * stride] : int16_t{0};
+  } else if (stride == 2) {  // every other int16 is the low half of an int32
+    const auto low_half = [](const int16_t* from) {
+      return bit_and(load(reinterpret_cast<const int32_t*>(from)), set(0xFFFF));
+    };
+    for (int64_t i = 0; i < length; i += kLanes) {
+      const Vec low = low_half(first + 2 * i);
+      store(out + i, kSecond ? pair(low, low_half(second + 2 * i)) : low);
+    }
+  } else {
+    for (int64_t i = 0; i < length; ++i) {
+      const auto low = static_cast<uint32_t>(static_cast<uint16_t>(first[i * stride]));
+      const auto high =
+          kSecond ? static_cast<uint32_t>(static_cast<uint16_t>(second[i * stride])) : 0;
+      out[i] = static_cast<int32_t>(low | high << 16);
+    }
   }
 }
 
 void make_patch(const PatchJob& job) {
+  auto* out = reinterpret_cast<int32_t*>(job.patch);
   for (int64_t step = 0; step < job.steps; ++step) {
     const int64_t a = job.tap_offsets[2 * step], b = job.tap_offsets[2 * step + 1];
-    int16_t* out = job.patch + step * 2 * kPanelPixels;
-    int16_t* const end = out + 2 * kPanelPixels;
+    int32_t* to = out + step * kPanelPixels;
     for (int64_t r = 0; r < job.run_count; ++r) {
       const PixelRun& run = job.runs[r];
       const int16_t* source = job.source + run.source;
       if (b >= 0) {
-        interleave<true, true>(source + a, source + b, run.length, run.stride, out);
+        interleave<true>(source + a, source + b, run.length, run.stride, to);
       } else {
-        interleave<true, false>(source + a, nullptr, run.length, run.stride, out);
+        interleave<false>(source + a, nullptr, run.length, run.stride, to);
       }
-      out += 2 * run.length;
+      to += run.length;
     }
-    for (; out < end; ++out) *out = 0;
   }
 }
 
+// The limits are integers, so limiting before the rounding gives what limiting after it gives.
+inline int32_t round_limited(float value, float low, float high) {
+  value = value < low ? low : value;
+  value = value > high ? high : value;
+  return static_cast<int32_t>(__builtin_rintf(value));
+}
+inline int32_t shift_limited(int64_t value, int shift, int64_t low, int64_t high) {
+  value >>= shift;
+  value = value < low ? low : value;
+  value = value > high ? high : value;
+  return static_cast<int32_t>(value);
+}
+
 void requantize(const RequantizeJob& job) {
+  const int32_t low = job.q_min - job.zero_point, high = job.q_max - job.zero_point;
   if (job.use_float) {
-    // The limits are integers, so limiting before the rounding gives what limiting after it gives.
-    const float low = static_cast<float>(job.q_min - job.zero_point),
-                high = static_cast<float>(job.q_max - job.zero_point);
+    const auto low_real = static_cast<float>(low), high_real = static_cast<float>(high);
     for (int64_t i = 0; i < job.count; ++i) {
-      float value = static_cast<float>(job.sums[i]) * job.float_multiplier;
-      value = value < low ? low : value;
-      value = value > high ? high : value;
-      job.codes[i] = static_cast<int32_t>(__builtin_rintf(value)) + job.zero_point;
+      const float value = static_cast<float>(job.sums[i]) * job.float_multiplier;
+      job.codes[i] = round_limited(value, low_real, high_real) + job.zero_point;
     }
     return;
   }
-  const int64_t low = job.q_min - job.zero_point, high = job.q_max - job.zero_point;
   for (int64_t i = 0; i < job.count; ++i) {
-    int64_t value = (job.sums[i] * job.multiplier + job.rounding_addend) >> job.shift;
-    value = value < low ? low : value;
-    value = value > high ? high : value;
-    job.codes[i] = static_cast<int32_t>(value) + job.zero_point;
+    const int64_t value = job.sums[i] * job.multiplier + job.rounding_addend;
+    job.codes[i] = shift_limited(value, job.shift, low, high) + job.zero_point;
+  }
+}
+
+template <bool kSecond>
+inline void elementwise_loop(const ElementwiseJob& job) {
+  const int32_t low = job.q_min - job.zero_point, high = job.q_max - job.zero_point;
+  const auto low_real = static_cast<float>(low), high_real = static_cast<float>(high);
+  if (job.use_float) {
+    for (int64_t i = 0; i < job.count; ++i) {
+      float value = static_cast<float>(job.first[i] - job.first_zero_point) * job.first_scale;
+      if (kSecond)
+        value += static_cast<float>(job.second[i] - job.second_zero_point) * job.second_scale;
+      job.codes[i] = round_limited(value / job.ofmap_scale, low_real, high_real) + job.zero_point;
+    }
+    return;
+  }
+  for (int64_t i = 0; i < job.count; ++i) {
+    int64_t value =
+        (job.first[i] - job.first_zero_point) * job.first_multiplier + job.rounding_addend;
+    if (kSecond) value += (job.second[i] - job.second_zero_point) * job.second_multiplier;
+    job.codes[i] = shift_limited(value, job.shift, low, high) + job.zero_point;
+  }
+}
+
+void elementwise(const ElementwiseJob& job) {
+  if (job.second != nullptr) {
+    elementwise_loop<true>(job);
+  } else {
+    elementwise_loop<false>(job);
+  }
+}
+
+// Width of the narrowest two's-complement integer that holds both.
+inline int width_of(int32_t low, int32_t high) {
+  const auto magnitude = static_cast<uint32_t>((low ^ (low >> 31)) | (high ^ (high >> 31)));
+  return magnitude == 0 ? 1 : 33 - __builtin_clz(magnitude);
+}
+
+void census(CensusJob& job) {
+  int32_t least = job.least, greatest = job.greatest;
+  for (int64_t i = 0; i < job.count; ++i) {
+    ++job.running[width_of(job.low[i], job.high[i])];
+    ++job.final[width_of(job.sums[i], job.sums[i])];
+    least = job.low[i] < least ? job.low[i] : least;
+    greatest = job.high[i] > greatest ? job.high[i] : greatest;
+  }
+  job.least = least;
+  job.greatest = greatest;
+  for (int64_t i = 0; i < job.count; i += kLanes) {
+    int32_t low_lanes[kLanes], high_lanes[kLanes];  // past the end: never outside
+    for (int64_t lane = 0; lane < kLanes; ++lane) {
+      low_lanes[lane] = i + lane < job.count ? job.low[i + lane] : INT32_MAX;
+      high_lanes[lane] = i + lane < job.count ? job.high[i + lane] : INT32_MIN;
+    }
+    const Vec low = load(low_lanes), high = load(high_lanes);
+    for (int64_t limit = 0; limit < job.limits; ++limit) {
+      job.outside[limit] +=
+          count_outside(low, high, set(job.floors[limit]), set(job.ceilings[limit]));
+    }
   }
 }
 

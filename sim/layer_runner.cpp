@@ -7,109 +7,99 @@
 #include <stdexcept>
 
 #include "core/error.h"
-#include "core/requantizer.h"
 #include "sim/matmul_runner.h"
+#include "sim/vector_requantize.h"
 
 namespace widthwise {
 namespace {
 
+const KernelTable& kernels_of(const RunOptions& options) {
+  return options.kernels != nullptr ? *options.kernels : default_kernels();
+}
+
 // Codes of one tensor rescaled to another's; the same quantization moves them as they are.
 class Rescaler {
  public:
-  Rescaler(const RequantizeConfig& config, const TensorQuantization& from,
-           const TensorQuantization& to, int32_t q_min, int32_t q_max)
-      : same_(from == to),
-        q_min_(q_min),
-        q_max_(q_max),
-        requantizer_(config, {{from.scale, from.zero_point, from.format.bits}}, to.scale,
-                     to.zero_point, q_min, q_max) {}
-  int32_t operator()(int32_t code) const {
-    return same_ ? std::clamp(code, q_min_, q_max_) : requantizer_(code);
+  Rescaler(const QuantizedNetwork& network, const QuantizedLayer& layer, int ifmap,
+           const RequantizeConfig& config, const RunOptions& options)
+      : same_(network.tensor(ifmap).quantization == network.tensor(layer.ofmap).quantization),
+        q_min_(layer.q_min),
+        q_max_(layer.q_max),
+        requantizer_(config, {network.tensor(ifmap).quantization},
+                     network.tensor(layer.ofmap).quantization, layer.q_min, layer.q_max,
+                     kernels_of(options)) {}
+  // In place.
+  void run(std::span<int32_t> codes) const {
+    if (!same_) return requantizer_.run(codes.data(), nullptr, std::ssize(codes), codes.data());
+    for (int32_t& code : codes) code = std::clamp(code, q_min_, q_max_);
   }
 
  private:
   bool same_;
   int32_t q_min_, q_max_;
-  ElementwiseRequantizer requantizer_;
+  RowRequantizer requantizer_;
 };
 
 class MoveRunner : public LayerRunner {
  public:
   MoveRunner(const QuantizedNetwork& network, const QuantizedLayer& layer,
-             const RequantizeConfig& config)
+             const RequantizeConfig& config, const RunOptions& options)
       : workload_(std::get<MoveWorkload>(layer.workload)) {
     for (const int ifmap : layer.ifmaps) {
-      rescalers_.emplace_back(config, network.tensor(ifmap).quantization,
-                              network.tensor(layer.ofmap).quantization, layer.q_min, layer.q_max);
-    }
-    std::vector<int64_t> begins = {0};
-    for (const int64_t elements : workload_.input_elements)
-      begins.push_back(begins.back() + elements);
-    for (const int64_t source : workload_.source) {
-      const auto after = std::upper_bound(begins.begin(), begins.end(), source);
-      const auto input = static_cast<size_t>(after - begins.begin()) - 1;
-      sources_.push_back({input, source - begins[input]});
+      rescalers_.emplace_back(network, layer, ifmap, config, options);
     }
   }
 
   void run(const std::vector<std::span<const int32_t>>& ifmaps, std::span<int32_t> ofmap,
-           int64_t images, Workspace&, LayerRecord&) const override {
-    size_t to = 0;
+           int64_t images, Workspace& workspace, LayerRecord&) const override {
+    auto& all = workspace.moved;  // the inputs of one image, rescaled and end to end
     for (int64_t image = 0; image < images; ++image) {
-      for (const Source& source : sources_) {
-        const int64_t at = image * workload_.input_elements[source.input] + source.element;
-        ofmap[to++] = rescalers_[source.input](ifmaps[source.input][static_cast<size_t>(at)]);
+      all.clear();
+      for (size_t i = 0; i < ifmaps.size(); ++i) {
+        const auto elements = static_cast<size_t>(workload_.input_elements[i]);
+        const auto from = ifmaps[i].subspan(static_cast<size_t>(image) * elements, elements);
+        all.insert(all.end(), from.begin(), from.end());
+        rescalers_[i].run(std::span(all).last(elements));
       }
+      int32_t* to = ofmap.data() + image * std::ssize(workload_.source);
+      for (const int64_t source : workload_.source) *to++ = all[static_cast<size_t>(source)];
     }
   }
 
  private:
-  struct Source {
-    size_t input;
-    int64_t element;
-  };
   const MoveWorkload& workload_;
   std::vector<Rescaler> rescalers_;
-  std::vector<Source> sources_;
 };
 
 class ElementwiseRunner : public LayerRunner {
  public:
   ElementwiseRunner(const QuantizedNetwork& network, const QuantizedLayer& layer,
-                    const RequantizeConfig& config)
-      : requantizer_(
-            config, operands(network, layer), network.tensor(layer.ofmap).quantization.scale,
-            network.tensor(layer.ofmap).quantization.zero_point, layer.q_min, layer.q_max) {}
+                    const RequantizeConfig& config, const RunOptions& options)
+      : requantizer_(config, operands(network, layer), network.tensor(layer.ofmap).quantization,
+                     layer.q_min, layer.q_max, kernels_of(options)) {}
 
   void run(const std::vector<std::span<const int32_t>>& ifmaps, std::span<int32_t> ofmap, int64_t,
            Workspace&, LayerRecord&) const override {
-    if (ifmaps.size() == 1) {
-      for (size_t i = 0; i < ofmap.size(); ++i) ofmap[i] = requantizer_(ifmaps[0][i]);
-    } else {
-      for (size_t i = 0; i < ofmap.size(); ++i) ofmap[i] = requantizer_(ifmaps[0][i], ifmaps[1][i]);
-    }
+    const int32_t* second = ifmaps.size() == 1 ? nullptr : ifmaps[1].data();
+    requantizer_.run(ifmaps[0].data(), second, std::ssize(ofmap), ofmap.data());
   }
 
  private:
-  static std::vector<ElementwiseRequantizer::Operand> operands(const QuantizedNetwork& network,
-                                                               const QuantizedLayer& layer) {
-    std::vector<ElementwiseRequantizer::Operand> all;
-    for (const int ifmap : layer.ifmaps) {
-      const TensorQuantization& q = network.tensor(ifmap).quantization;
-      all.push_back({q.scale, q.zero_point, q.format.bits});
-    }
+  static std::vector<TensorQuantization> operands(const QuantizedNetwork& network,
+                                                  const QuantizedLayer& layer) {
+    std::vector<TensorQuantization> all;
+    for (const int ifmap : layer.ifmaps) all.push_back(network.tensor(ifmap).quantization);
     return all;
   }
-  ElementwiseRequantizer requantizer_;
+  RowRequantizer requantizer_;
 };
 
 class MaxPoolRunner : public LayerRunner {
  public:
   MaxPoolRunner(const QuantizedNetwork& network, const QuantizedLayer& layer,
-                const RequantizeConfig& config)
+                const RequantizeConfig& config, const RunOptions& options)
       : window_(std::get<MaxPoolWorkload>(layer.workload).window),
-        rescaler_(config, network.tensor(layer.ifmaps.at(0)).quantization,
-                  network.tensor(layer.ofmap).quantization, layer.q_min, layer.q_max) {}
+        rescaler_(network, layer, layer.ifmaps.at(0), config, options) {}
 
   void run(const std::vector<std::span<const int32_t>>& ifmaps, std::span<int32_t> ofmap,
            int64_t images, Workspace&, LayerRecord&) const override {
@@ -118,9 +108,10 @@ class MaxPoolRunner : public LayerRunner {
     for (int64_t plane = 0; plane < images * w.ifmap_channels; ++plane) {
       const int32_t* from = ifmaps[0].data() + plane * w.ifmap_rows * w.ifmap_cols;
       for (int64_t y = 0; y < w.ofmap_rows; ++y) {
-        for (int64_t x = 0; x < w.ofmap_cols; ++x) ofmap[to++] = rescaler_(greatest(from, y, x));
+        for (int64_t x = 0; x < w.ofmap_cols; ++x) ofmap[to++] = greatest(from, y, x);
       }
     }
+    rescaler_.run(ofmap);
   }
 
  private:
@@ -185,10 +176,10 @@ std::unique_ptr<LayerRunner> make_layer_runner(const QuantizedNetwork& network,
       return make_matmul_runner(network, layer, datapath, options);
     }
     if (std::holds_alternative<MoveWorkload>(layer.workload))
-      return std::make_unique<MoveRunner>(network, layer, datapath.requantize);
+      return std::make_unique<MoveRunner>(network, layer, datapath.requantize, options);
     if (std::holds_alternative<MaxPoolWorkload>(layer.workload))
-      return std::make_unique<MaxPoolRunner>(network, layer, datapath.requantize);
-    return std::make_unique<ElementwiseRunner>(network, layer, datapath.requantize);
+      return std::make_unique<MaxPoolRunner>(network, layer, datapath.requantize, options);
+    return std::make_unique<ElementwiseRunner>(network, layer, datapath.requantize, options);
   } catch (const std::invalid_argument& error) {
     throw InputError({.file = "",
                       .where = "layer '" + layer.name + "'",

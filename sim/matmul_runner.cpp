@@ -8,71 +8,81 @@
 #include "core/error.h"
 #include "sim/layer_bounds.h"
 #include "sim/reference.h"
+#include "sim/vector_requantize.h"
 
 namespace widthwise {
 namespace {
 
-// Requantizes rows as they come; with a record it also takes down what the mode observed.
-class CodeSink : public RowSink {
+constexpr int64_t kMostPanelPixels = 64;
+
+// Requantizes panels as they come, and takes down what the mode observed.
+class CodeSink : public PanelSink {
  public:
-  CodeSink(const MatmulWorkload& workload, const std::vector<ChannelRequantizer>& requantizers,
-           std::span<int32_t> ofmap)
-      : pixels_(workload.window.ofmap_pixels()),
-        channels_(workload.window.ofmap_channels),
-        requantizers_(requantizers),
-        ofmap_(ofmap) {}
+  CodeSink(const Window& window, const KernelTable& kernels,
+           const std::vector<ChannelRequantizer>& requantizers, std::span<int32_t> ofmap)
+      : window_(window), kernels_(kernels), requantizers_(requantizers), ofmap_(ofmap) {}
 
   LayerCensus* census = nullptr;
   OverflowCounts* counts = nullptr;
-  const std::vector<int64_t>* exact = nullptr;  // [images, oc, pixels], with counts
+  const std::vector<int32_t>* exact = nullptr;  // [images, oc, pixels], with counts
   int wrap_bits = 0;  // > 0: the sums are exact and this is where they wrap
 
-  void row(int64_t image, int64_t channel, int64_t first_pixel, int64_t count, const int32_t* sums,
-           const int32_t* low, const int32_t* high, const int32_t* overflows) override {
-    const auto at = static_cast<size_t>((image * channels_ + channel) * pixels_ + first_pixel);
+  void panel(int64_t channel, int64_t first, int64_t count, const int32_t* sums, const int32_t* low,
+             const int32_t* high, const int32_t* overflows) override {
+    if (census != nullptr) census->add_row(channel, count, sums, low, high, kernels_);
+    if (counts != nullptr) count_panel(channel, first, count, sums, overflows);
+    int32_t wrapped[kMostPanelPixels], codes[kMostPanelPixels];
     if (wrap_bits > 0 && wrap_bits < 32) {
-      wrapped_.resize(static_cast<size_t>(count));
-      for (int64_t i = 0; i < count; ++i) {
-        const auto bits = static_cast<uint32_t>(sums[i]) << (32 - wrap_bits);
-        wrapped_[static_cast<size_t>(i)] = static_cast<int32_t>(bits) >> (32 - wrap_bits);
+      for (int64_t i = 0; i < kernels_.panel_pixels; ++i) {
+        wrapped[i] = static_cast<int32_t>(static_cast<uint32_t>(sums[i]) << (32 - wrap_bits)) >>
+                     (32 - wrap_bits);
       }
-      sums = wrapped_.data();
+      sums = wrapped;
     }
-    if (low != nullptr && census != nullptr) census->add_row(channel, count, sums, low, high);
-    if (counts != nullptr) {
-      for (int64_t i = 0; i < count; ++i) {
-        const int64_t overflowed = overflows == nullptr ? 0 : overflows[i];
-        counts->additions_overflowed += overflowed;
-        counts->outputs_hit += overflowed != 0;
-        counts->outputs_wrong +=
-            exact != nullptr && sums[i] != (*exact)[at + static_cast<size_t>(i)];
-      }
-      counts->outputs += count;
-    }
-    requantizers_[static_cast<size_t>(channel)].run(sums, count, ofmap_.data() + at);
+    requantizers_[static_cast<size_t>(channel)].run(sums, kernels_.panel_pixels, codes);
+    for_each_part(window_, channel, first, count, [&](int64_t from, int64_t to, int64_t length) {
+      std::copy_n(codes + from, length, ofmap_.begin() + to);
+    });
   }
 
  private:
-  int64_t pixels_, channels_;
+  void count_panel(int64_t channel, int64_t first, int64_t count, const int32_t* sums,
+                   const int32_t* overflows) {
+    counts->outputs += count;
+    if (overflows == nullptr) return;  // proven exact
+    for (int64_t i = 0; i < count; ++i) {
+      counts->additions_overflowed += overflows[i];
+      counts->outputs_hit += overflows[i] != 0;
+    }
+    for_each_part(window_, channel, first, count, [&](int64_t from, int64_t to, int64_t length) {
+      for (int64_t i = 0; i < length; ++i) {
+        counts->outputs_wrong += sums[from + i] != (*exact)[static_cast<size_t>(to + i)];
+      }
+    });
+  }
+
+  const Window& window_;
+  const KernelTable& kernels_;
   const std::vector<ChannelRequantizer>& requantizers_;
   std::span<int32_t> ofmap_;
-  std::vector<int32_t> wrapped_;
 };
 
-class ExactSink : public RowSink {
-  int64_t pixels_, channels_;
-
+// Keeps the sums, [images, oc, pixels].
+class SumSink : public PanelSink {
  public:
-  ExactSink(const MatmulWorkload& workload, int64_t images)
-      : pixels_(workload.window.ofmap_pixels()),
-        channels_(workload.window.ofmap_channels),
-        sums(static_cast<size_t>(images * workload.window.ofmap_elements())) {}
-  void row(int64_t image, int64_t channel, int64_t first_pixel, int64_t count, const int32_t* from,
-           const int32_t*, const int32_t*, const int32_t*) override {
-    std::copy(from, from + count,
-              sums.begin() + (image * channels_ + channel) * pixels_ + first_pixel);
+  SumSink(const Window& window, int64_t images)
+      : sums(static_cast<size_t>(images * window.ofmap_elements())), window_(window) {}
+  std::vector<int32_t> sums;
+
+  void panel(int64_t channel, int64_t first, int64_t count, const int32_t* from, const int32_t*,
+             const int32_t*, const int32_t*) override {
+    for_each_part(window_, channel, first, count, [&](int64_t at, int64_t to, int64_t length) {
+      std::copy_n(from + at, length, sums.begin() + to);
+    });
   }
-  std::vector<int64_t> sums;
+
+ private:
+  const Window& window_;
 };
 
 bool only_chain_is_outermost(const Accumulation& accumulation) {
@@ -94,6 +104,7 @@ class MatmulRunner : public LayerRunner {
       accumulation_ =
           accumulation_.with_outermost(options.outermost->bits, options.outermost->overflow);
     const KernelTable& kernels = options.kernels != nullptr ? *options.kernels : default_kernels();
+    kernels_ = &kernels;
     const TensorQuantization& ofmap = network.tensor(layer.ofmap).quantization;
     for (int64_t oc = 0; oc < workload_.window.ofmap_channels; ++oc) {
       requantizers_.emplace_back(datapath.requantize, ifmap_.scale, layer.weight_scale(oc), ofmap,
@@ -117,13 +128,13 @@ class MatmulRunner : public LayerRunner {
   void run(const std::vector<std::span<const int32_t>>& ifmaps, std::span<int32_t> ofmap,
            int64_t images, Workspace& workspace, LayerRecord& record) const override {
     if (!packed_) return run_reference(ifmaps[0], ofmap, images, record);
-    CodeSink sink(workload_, requantizers_, ofmap);
+    CodeSink sink(workload_.window, *kernels_, requantizers_, ofmap);
     if (census_) sink.census = &record.census;
     if (count_) sink.counts = &record.counts;
     sink.wrap_bits = wrap_bits_;
-    std::optional<ExactSink> exact;
+    std::optional<SumSink> exact;
     if (count_ && exact_) {
-      exact.emplace(workload_, images);
+      exact.emplace(workload_.window, images);
       exact_->run(ifmaps[0], images, workspace, *exact);
       sink.exact = &exact->sums;
     }
@@ -203,47 +214,13 @@ class MatmulRunner : public LayerRunner {
   TensorQuantization ifmap_;
   Accumulation accumulation_;
   bool census_, count_;
+  const KernelTable* kernels_ = nullptr;
   std::vector<ChannelRequantizer> requantizers_;
   std::optional<PackedMatmul> packed_, exact_;
   int wrap_bits_ = 0;
 };
 
 }  // namespace
-
-ChannelRequantizer::ChannelRequantizer(const RequantizeConfig& config, float ifmap_scale,
-                                       float weight_scale, const TensorQuantization& ofmap,
-                                       int32_t q_min, int32_t q_max, const KernelTable& kernels)
-    : reference_(config, ifmap_scale, weight_scale, ofmap.scale, ofmap.zero_point, q_min, q_max),
-      kernels_(&kernels) {
-  job_.zero_point = ofmap.zero_point;
-  job_.q_min = q_min;
-  job_.q_max = q_max;
-  if (config.kind == RequantizeConfig::Kind::kFloat32) {
-    fast_ = job_.use_float = true;
-    job_.float_multiplier = reference_.float_multiplier();
-  } else if (config.kind != RequantizeConfig::Kind::kGemmlowp) {
-    const FixedMultiplier& fixed = reference_.fixed();
-    const bool half_up = config.rounding == Rounding::kHalfUp;
-    // |sum| < 2^31 and multiplier < 2^31, so the product and half a unit fit 64 bits.
-    fast_ =
-        (half_up || config.rounding == Rounding::kFloor) && fixed.shift >= 1 && fixed.shift <= 62;
-    job_.multiplier = fixed.multiplier;
-    job_.shift = fixed.shift;
-    if (fast_ && half_up) job_.rounding_addend = int64_t{1} << (fixed.shift - 1);
-  }
-}
-
-void ChannelRequantizer::run(const int32_t* sums, int64_t count, int32_t* codes) const {
-  if (!fast_) {
-    for (int64_t i = 0; i < count; ++i) codes[i] = reference_(sums[i]);
-    return;
-  }
-  RequantizeJob job = job_;
-  job.sums = sums;
-  job.count = count;
-  job.codes = codes;
-  kernels_->requantize(job);
-}
 
 std::unique_ptr<LayerRunner> make_matmul_runner(const QuantizedNetwork& network,
                                                 const QuantizedLayer& layer,

@@ -120,7 +120,7 @@ void PackedMatmul::pad(std::span<const int32_t> codes, int64_t images,
                        std::vector<int16_t>& padded) const {
   const Window& w = workload_.window;
   const int64_t planes = images * w.ifmap_channels;
-  padded.assign(static_cast<size_t>(planes * padded_rows_ * padded_cols_), 0);
+  padded.assign(static_cast<size_t>(planes * padded_rows_ * padded_cols_ + 2 * kVectorSlack), 0);
   for (int64_t plane = 0; plane < planes; ++plane) {
     for (int64_t row = 0; row < w.ifmap_rows; ++row) {
       const int32_t* from = codes.data() + (plane * w.ifmap_rows + row) * w.ifmap_cols;
@@ -162,14 +162,14 @@ int64_t PackedMatmul::add_runs(int64_t first_pixel, int64_t end_pixel,
 }
 
 void PackedMatmul::run(std::span<const int32_t> codes, int64_t images, Workspace& workspace,
-                       RowSink& sink) const {
+                       PanelSink& sink) const {
   const Window& w = workload_.window;
   const int64_t panel = kernels_->panel_pixels, pixels = w.ofmap_pixels() * images;
   const int64_t channels = workload_.group_ofmap_channels();
   const int64_t group_elements = workload_.group_ifmap_channels() * padded_rows_ * padded_cols_;
   const auto block = static_cast<size_t>(channels * panel);
   pad(codes, images, workspace.padded);
-  workspace.patch.resize(static_cast<size_t>(steps_ * panel * 2));
+  workspace.patch.resize(static_cast<size_t>((steps_ * panel + kVectorSlack) * 2));
   for (auto* values : {&workspace.sums, &workspace.low, &workspace.high, &workspace.counts})
     values->resize(block);
 
@@ -206,14 +206,9 @@ void PackedMatmul::run(std::span<const int32_t> codes, int64_t images, Workspace
       job.last = last_.empty() ? nullptr : last_.data() + oc;
       kernels_->run(mode_, job);
       for (int64_t c = 0; c < channels; ++c) {
-        for (int64_t pixel = first; pixel < end;) {
-          const int64_t image = pixel / w.ofmap_pixels(), inside = pixel % w.ofmap_pixels();
-          const int64_t count = std::min(end - pixel, w.ofmap_pixels() - inside);
-          const int64_t at = c * panel + pixel - first;
-          sink.row(image, oc + c, inside, count, job.sums + at, census ? job.low + at : nullptr,
+        const int64_t at = c * panel;
+        sink.panel(oc + c, first, end - first, job.sums + at, census ? job.low + at : nullptr,
                    census ? job.high + at : nullptr, counts ? job.counts + at : nullptr);
-          pixel += count;
-        }
       }
     }
   }

@@ -1,4 +1,5 @@
 #pragma once
+#include <algorithm>
 #include <cstdint>
 #include <optional>
 #include <span>
@@ -10,20 +11,34 @@
 
 namespace widthwise {
 
-// Receives the sums of one output channel, a run of pixels at a time: count pixels of `image` from
-// `first_pixel` on. low, high and counts are null where the mode does not make them.
-class RowSink {
+// Receives the sums of one output channel, a panel of pixels at a time: `count` pixels from `first`
+// on, counted over images, then rows, then columns. The arrays hold a whole panel, of which the
+// rest is anything. low, high and counts are null where the mode does not make them.
+class PanelSink {
  public:
-  virtual ~RowSink() = default;
-  virtual void row(int64_t image, int64_t channel, int64_t first_pixel, int64_t count,
-                   const int32_t* sums, const int32_t* low, const int32_t* high,
-                   const int32_t* counts) = 0;
+  virtual ~PanelSink() = default;
+  virtual void panel(int64_t channel, int64_t first, int64_t count, const int32_t* sums,
+                     const int32_t* low, const int32_t* high, const int32_t* counts) = 0;
 };
+
+// Calls copy(offset in the panel, offset in the ofmap [images, channels, pixels], length) for the
+// parts of a panel that lie together in the ofmap.
+template <class Copy>
+void for_each_part(const Window& window, int64_t channel, int64_t first, int64_t count,
+                   Copy&& copy) {
+  const int64_t pixels = window.ofmap_pixels();
+  for (int64_t pixel = first; pixel < first + count;) {
+    const int64_t image = pixel / pixels, inside = pixel % pixels;
+    const int64_t length = std::min(first + count - pixel, pixels - inside);
+    copy(pixel - first, (image * window.ofmap_channels + channel) * pixels + inside, length);
+    pixel += length;
+  }
+}
 
 // Scratch memory of one thread, grown as needed and reused from layer to layer.
 struct Workspace {
   std::vector<int16_t> padded, patch;
-  std::vector<int32_t> sums, low, high, counts;
+  std::vector<int32_t> sums, low, high, counts, moved;
   std::vector<PixelRun> runs;
 };
 
@@ -41,7 +56,7 @@ class PackedMatmul {
 
   // codes: [images, ic, rows, cols].
   void run(std::span<const int32_t> codes, int64_t images, Workspace& workspace,
-           RowSink& sink) const;
+           PanelSink& sink) const;
 
  private:
   PackedMatmul() = default;

@@ -13,22 +13,23 @@ namespace {
 
 using namespace testing_support;
 
-class Collect : public RowSink {
+class Collect : public PanelSink {
  public:
   explicit Collect(const RandomLayer& layer) : window_(layer.workload().window) {
     const auto size = static_cast<size_t>(layer.images * window_.ofmap_elements());
     for (auto* values : {&sums, &low, &high, &counts}) values->assign(size, 0);
   }
-  void row(int64_t image, int64_t channel, int64_t first, int64_t count, const int32_t* s,
-           const int32_t* l, const int32_t* h, const int32_t* c) override {
-    const int64_t at = (image * window_.ofmap_channels + channel) * window_.ofmap_pixels() + first;
-    for (int64_t i = 0; i < count; ++i) {
-      const auto to = static_cast<size_t>(at + i);
-      sums[to] = s[i];
-      if (l != nullptr) low[to] = l[i];
-      if (h != nullptr) high[to] = h[i];
-      if (c != nullptr) counts[to] = c[i];
-    }
+  void panel(int64_t channel, int64_t first, int64_t count, const int32_t* s, const int32_t* l,
+             const int32_t* h, const int32_t* c) override {
+    for_each_part(window_, channel, first, count, [&](int64_t from, int64_t to, int64_t length) {
+      const auto keep = [&](const int32_t* values, std::vector<int64_t>& kept) {
+        if (values != nullptr) std::copy_n(values + from, length, kept.begin() + to);
+      };
+      keep(s, sums);
+      keep(l, low);
+      keep(h, high);
+      keep(c, counts);
+    });
   }
   std::vector<int64_t> sums, low, high, counts;
 
