@@ -15,13 +15,13 @@
 #include "reports/cost_report.h"
 #include "reports/demo_page.h"
 #include "reports/demo_text.h"
-#include "sim/layer_bounds.h"
 
 namespace widthwise {
 namespace {
 
 constexpr const char* kResultFile = "demo.json";
 constexpr int kNarrowestReported = 4;  // bits; of the overflow tables
+constexpr double kAtChance = 1.5;  // times the accuracy of guessing: narrower widths are not run
 
 Json run_json(const Evaluation& run, const Evaluation& baseline) {
   int64_t same = 0;
@@ -127,12 +127,14 @@ class Demo {
   }
 
   // Accuracy at each width. From the observed width on nothing overflows on these images, so the
-  // exact run is the result; below it every width is run with both policies.
+  // exact run is the result; below it every width is run with both policies, until both are at
+  // chance.
   Json sweep(const Accelerator& accelerator, const QuantizedNetwork& network,
              const Evaluation& census, int observed, const std::string& name) {
+    const double chance = 100.0 / static_cast<double>(network.tensor(network.output).elements());
+    const auto narrowest = std::max<int64_t>(kMinAccumulatorBits, observed - options_.sweep_widths);
     Json widths = Json::array();
-    for (int bits = observed + 1;
-         bits >= std::max<int64_t>(kMinAccumulatorBits, observed - options_.sweep_widths); --bits) {
+    for (int bits = observed + 1; bits >= narrowest; --bits) {
       const bool needs_run = bits < observed;
       const auto top1 = [&](OverflowPolicy policy) {
         if (!needs_run) return census.top1_percent();
@@ -142,11 +144,13 @@ class Demo {
                         progress_)
             .top1_percent();
       };
+      const double wrap = top1(OverflowPolicy::kWrap), saturate = top1(OverflowPolicy::kSaturate);
       widths.push_back({{"bits", bits},
-                        {"wrap_top1_percent", top1(OverflowPolicy::kWrap)},
-                        {"saturate_top1_percent", top1(OverflowPolicy::kSaturate)},
+                        {"wrap_top1_percent", wrap},
+                        {"saturate_top1_percent", saturate},
                         {"most_hit_percent", most_hit_percent(census, network, bits)},
                         {"run", needs_run}});
+      if (std::max(wrap, saturate) < kAtChance * chance) break;
     }
     return widths;
   }

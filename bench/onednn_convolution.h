@@ -1,0 +1,27 @@
+#pragma once
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+#include "core/workload.h"
+
+namespace widthwise {
+
+// The peer: oneDNN's u8 x s8 -> s32 convolution of one layer, one thread, weights packed once. It
+// gives the exact sums and tells nothing of overflow.
+class OneDnnConvolution {
+ public:
+  OneDnnConvolution(const MatmulWorkload& workload, int64_t images,
+                    const std::vector<int32_t>& weights);
+  ~OneDnnConvolution();
+  // codes: [images, ic, rows, cols]; reordered to oneDNN's own layout outside of run().
+  void set_ifmap(const std::vector<int32_t>& codes);
+  void run();
+  std::vector<int32_t> sums() const;  // [images, oc, rows, cols]
+
+ private:
+  class Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace widthwise
