@@ -77,6 +77,12 @@ std::string dot(double x, double y, size_t index, const std::string& tip) {
       y, color(index), escape_html(tip));
 }
 
+// The end of a name that is too long for the chart: layers differ there.
+std::string shortened(const std::string& name) {
+  constexpr size_t kMost = 32;
+  return name.size() <= kMost ? name : "\u2026" + name.substr(name.size() - kMost + 1);
+}
+
 }  // namespace
 
 std::string escape_html(const std::string& text) {
@@ -162,8 +168,10 @@ std::string svg(const BarChart& chart) {
   high = high > 0 ? high * 1.12 : 1;
   std::vector<size_t> colors;
   for (size_t i = 0; i < chart.parts.size(); ++i) colors.push_back(i);
-  std::string out = open(kTop + kPlotHeight + 34, chart.title) + legend(chart.parts, colors, {}) +
-                    y_axis(0, high, chart.y_label);
+  std::string out = open(kTop + kPlotHeight + (chart.x_label.empty() ? 34 : 50), chart.title) +
+                    legend(chart.parts, colors, {}) + y_axis(0, high, chart.y_label);
+  out += text_at(kLeft + kPlotWidth / 2, kTop + kPlotHeight + 40, chart.x_label,
+                 "text-anchor=\"middle\"");
   const double slot = kPlotWidth / static_cast<double>(std::max<size_t>(chart.bars.size(), 1)),
                width = std::min(70.0, slot * 0.6);
   for (size_t bar = 0; bar < chart.bars.size(); ++bar) {
@@ -187,7 +195,7 @@ std::string svg(const BarChart& chart) {
 }
 
 std::string svg(const DotChart& chart) {
-  constexpr double kRow = 20, kNames = 210;
+  constexpr double kRow = 22, kNames = 216, kMarkStep = 6;
   double low = 1e300, high = -1e300;
   for (const auto& row : chart.values) {
     for (const double value : row) {
@@ -213,11 +221,13 @@ std::string svg(const DotChart& chart) {
   out += text_at(kNames + plot / 2, bottom + 38, chart.x_label, "text-anchor=\"middle\"");
   for (size_t row = 0; row < chart.rows.size(); ++row) {
     const double y = kTop + kRow * (static_cast<double>(row) + 0.5);
-    out += text_at(kNames - 8, y + 4, chart.rows[row], "text-anchor=\"end\"");
+    out += text_at(kNames - 8, y + 4, shortened(chart.rows[row]), "text-anchor=\"end\"");
     for (size_t mark = 0; mark < chart.values[row].size(); ++mark) {
-      out += dot(
-          at_x(chart.values[row][mark]), y, mark,
-          fmt::format("{} {}: {:g}", chart.rows[row], chart.marks[mark], chart.values[row][mark]));
+      const double middle = static_cast<double>(chart.marks.size() - 1) / 2;
+      const double up = kMarkStep * (static_cast<double>(mark) - middle);
+      const double value = chart.values[row][mark];
+      out += dot(at_x(value), y - up, mark,
+                 fmt::format("{} {}: {:g}", chart.rows[row], chart.marks[mark], value));
     }
   }
   return out + "</svg>\n";

@@ -25,14 +25,15 @@ std::string svg(const LineChart& chart);
 
 // Stacked bars: values[bar][part].
 struct BarChart {
-  std::string title, y_label;
+  std::string title, x_label, y_label;
   std::vector<std::string> bars, parts;
   std::vector<std::vector<double>> values;
   std::vector<std::string> notes;  // above each bar
 };
 std::string svg(const BarChart& chart);
 
-// Rows with a few marks each on one integer axis: widths of a layer.
+// Rows with a few marks each on one integer axis: widths of a layer. Marks of one row lie a little
+// above one another, so that equal values are all seen; long names are cut at their front.
 struct DotChart {
   std::string title, x_label;
   std::vector<std::string> rows, marks;
