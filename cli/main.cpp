@@ -6,6 +6,7 @@
 
 #include "cli/demo.h"
 #include "cli/terminal_progress.h"
+#include "cli/verbs.h"
 #include "core/error.h"
 
 namespace {
@@ -53,10 +54,34 @@ int run(int argc, char** argv) {
       ->capture_default_str();
   demo_verb->add_flag("!--no-cosim", demo.cosim, "leave out the generated Verilog");
 
+  std::string model, accelerator;
+  std::filesystem::path rtl_folder;
+  bool json = false;
+  CLI::App* inspect_verb =
+      app.add_subcommand("inspect", "layers, shapes, MACs and parameters of a network");
+  inspect_verb->add_option("network", model, "a shipped network, or a file that ends in .onnx")
+      ->required();
+  inspect_verb->add_flag("--json", json, "print JSON instead of a table");
+  CLI::App* generate_verb =
+      app.add_subcommand("generate", "Verilog of an accelerator's array, with its test bench");
+  generate_verb->add_option("--accelerator", accelerator, "a shipped description, or a .yaml file")
+      ->required();
+  generate_verb
+      ->add_option("--out", rtl_folder, "folder for the files; replaced if it holds former ones")
+      ->required();
+
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
     return app.exit(error) == 0 ? kDone : kBadInput;
+  }
+  if (inspect_verb->parsed()) {
+    fmt::print("{}", inspect(model, json));
+    return kDone;
+  }
+  if (generate_verb->parsed()) {
+    fmt::print("{}", generate(accelerator, rtl_folder, demo.command));
+    return kDone;
   }
   TerminalProgress progress;
   if (demo_verb->parsed()) {

@@ -1,0 +1,72 @@
+#include "cli/verbs.h"
+
+#include <fmt/format.h>
+
+#include "cli/bench.h"
+#include "codegen/generate.h"
+#include "core/files.h"
+#include "models/lowering.h"
+#include "reports/layer_report.h"
+#include "reports/text_table.h"
+
+namespace widthwise {
+namespace {
+
+Json layers_json(const FloatNetwork& network) {
+  Json layers = Json::array();
+  for (const FloatLayer& layer : network.layers) {
+    Json inputs = Json::array();
+    for (const int input : layer.inputs) inputs.push_back(network.tensor(input).shape);
+    Json json = {{"name", layer.name},
+                 {"operator", layer.operator_type},
+                 {"ifmap_shapes", inputs},
+                 {"ofmap_shape", network.tensor(layer.output).shape}};
+    if (const auto* matmul = std::get_if<MatmulWorkload>(&layer.workload)) {
+      json["groups"] = matmul->groups;
+      json["k"] = matmul->reduction_length();
+      json["macs"] = matmul->macs();
+      json["parameters"] = matmul->unit_weights ? 0 : layer.weights.size() + layer.bias.size();
+    }
+    layers.push_back(json);
+  }
+  return layers;
+}
+
+std::string cell(const Json& layer, const char* key) {
+  return layer.contains(key) ? std::to_string(layer[key].get<int64_t>()) : "";
+}
+
+}  // namespace
+
+std::string inspect(const std::string& model, bool json) {
+  const FloatNetwork network = load_network(model_path(model)).network;
+  const Json result = {{"network", network.name},
+                       {"parameters", network_parameters(network)},
+                       {"macs", network_macs(network)},
+                       {"layers", layers_json(network)}};
+  if (json) return result.dump(1) + "\n";
+  TextTable table({"layer", "operator", "ifmap", "ofmap", "groups", "K", "MACs", "parameters"});
+  for (const Json& layer : result["layers"]) {
+    table.add({layer["name"], layer["operator"], extents_text(layer["ifmap_shapes"][0]),
+               extents_text(layer["ofmap_shape"]), cell(layer, "groups"), cell(layer, "k"),
+               cell(layer, "macs"), cell(layer, "parameters")});
+  }
+  return fmt::format("{}: {} parameters (batch normalization folded), {} MACs per image\n{}",
+                     network.name, network_parameters(network), network_macs(network),
+                     table.text());
+}
+
+std::string generate(const std::string& accelerator, const std::filesystem::path& out,
+                     const std::string& command) {
+  const Accelerator described = accelerator_of(accelerator);
+  StagedFolder folder(out, kManifestFile);
+  GenerateOptions options;
+  options.command = command;
+  const GeneratedArray array = generate_array(described, folder.path(), options);
+  folder.commit();
+  return fmt::format("{}: {}, latency {} cycles; {} files in {}/\n", array.module,
+                     array.parameters.describe(), array.latency_cycles, array.files.size(),
+                     out.string());
+}
+
+}  // namespace widthwise
