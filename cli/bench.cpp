@@ -98,13 +98,12 @@ CodeSource code_source(const ImageSet& images, const Preprocessing& preprocessin
   return {.fill = fill, .labels = images.labels};
 }
 
-QuantizationConfig quantization_config(const Accelerator& accelerator, bool per_channel) {
+QuantizationConfig quantization_config(const Accelerator& accelerator) {
   const Datapath& datapath = accelerator.datapath;
   QuantizationConfig config;
   config.ifmap = datapath.ifmap;
   config.weight = datapath.weight;
   config.weights = datapath.weight.is_signed ? Symmetry::kSymmetric : Symmetry::kAsymmetric;
-  config.per_channel = per_channel;
   config.power_of_two_scales = datapath.requantize.kind == RequantizeConfig::Kind::kPowerOfTwo;
   for (const auto& [name, layer] : datapath.layers) {
     config.layers[name] = {.ifmap = layer.ifmap_bits, .weight = layer.weight_bits};

@@ -36,7 +36,7 @@ CodeSource code_source(const ImageSet& images, const Preprocessing& preprocessin
                        const TensorQuantization& input);
 
 // Widths and signs from the datapath; power-of-two scales where the requantizer needs them.
-QuantizationConfig quantization_config(const Accelerator& accelerator, bool per_channel);
+QuantizationConfig quantization_config(const Accelerator& accelerator);
 
 Statistics calibrate(const Bench& bench, Progress& progress);
 Evaluation evaluate_float(const Bench& bench, Progress& progress);

@@ -70,8 +70,10 @@ class Demo {
 
     result_["precisions"] = Json::array();
     for (const Accelerator& accelerator : accelerators_) {
-      networks_.push_back(
-          quantize(bench_.model.network, statistics, quantization_config(accelerator, true)));
+      QuantizationConfig config = quantization_config(accelerator);
+      config.per_channel = !options_.per_tensor;
+      if (options_.symmetric) config.activations = Symmetry::kSymmetric;
+      networks_.push_back(quantize(bench_.model.network, statistics, config));
       networks_.back().name = bench_.model.network.name;
     }
     std::vector<CostedNetwork> costed;

@@ -16,6 +16,8 @@ struct DemoOptions {
   int64_t images = 0;  // 0: all test images
   int64_t calibration_images = 1024;
   int64_t sweep_widths = 8;  // accumulator widths below the observed one that are run
+  bool per_tensor = false;   // weights: one scale per tensor, not per output channel
+  bool symmetric = false;    // activations: zero point 0
   bool cosim = true;
 };
 

@@ -52,6 +52,9 @@ int run(int argc, char** argv) {
       ->add_option("--sweep-widths", demo.sweep_widths,
                    "accumulator widths below the observed one to run")
       ->capture_default_str();
+  demo_verb->add_flag("--per-tensor", demo.per_tensor,
+                      "weights: one scale per tensor, not per output channel");
+  demo_verb->add_flag("--symmetric", demo.symmetric, "activations: symmetric ranges, zero point 0");
   demo_verb->add_flag("!--no-cosim", demo.cosim, "leave out the generated Verilog");
 
   std::string model, accelerator;

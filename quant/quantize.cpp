@@ -22,6 +22,18 @@ bool keeps_quantization(const FloatLayer& layer) {
   return moves || std::holds_alternative<MaxPoolWorkload>(layer.workload);
 }
 
+bool is_power_of_two(float value) {
+  int exponent = 0;
+  return std::frexp(value, &exponent) == 0.5F;
+}
+
+// The least power of two at which `value` > 0 is a code of the format.
+float power_of_two_step(float value, IntegerFormat format) {
+  float step = std::exp2(std::ceil(std::log2(value / static_cast<float>(format.max()))));
+  while (std::nearbyint(value / step) > static_cast<float>(format.max())) step *= 2;
+  return step;
+}
+
 class Quantizer {
  public:
   Quantizer(const FloatNetwork& network, const Statistics& statistics,
@@ -158,10 +170,18 @@ class Quantizer {
     const auto& workload = std::get<MatmulWorkload>(layer.workload);
     const auto length = static_cast<size_t>(workload.reduction_length());
     const auto channels = static_cast<size_t>(workload.window.ofmap_channels);
-    if (workload.unit_weights) {
+    const float unit_scale = workload.unit_weights ? layer.weights.at(0) : 1;
+    if (workload.unit_weights && config_.power_of_two_scales && !is_power_of_two(unit_scale)) {
+      // A shift cannot divide by this many taps: multiply by the nearest code at a power of two.
+      std::get<MatmulWorkload>(out.workload).unit_weights = false;
+      out.weight_format = config_.weight;
+      out.weight_scales = {power_of_two_step(unit_scale, out.weight_format)};
+      const auto code = static_cast<int32_t>(std::nearbyint(unit_scale / out.weight_scales[0]));
+      out.weights.assign(channels * length, code);
+    } else if (workload.unit_weights) {
       out.weight_format = {1, false};
       out.weights.assign(channels * length, 1);
-      out.weight_scales = {layer.weights.at(0)};
+      out.weight_scales = {unit_scale};
     } else {
       const auto found = config_.layers.find(layer.name);
       out.weight_format = config_.weight;

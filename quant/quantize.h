@@ -30,8 +30,8 @@ struct QuantizationConfig {
 
 // Scale and zero point of a range; the range is widened to include 0, so that 0 is a code.
 //   asymmetric: scale = (max - min) / (2^bits - 1), zero point = q_min - round(min / scale)
-//   symmetric, signed:   scale = max|x| / (2^(bits-1) - 1), zero point 0; the least code is not
-//   used symmetric, unsigned: scale = max / (2^bits - 1), zero point 0; needs min >= 0
+//   symmetric, signed:   scale = max|x| / (2^(bits-1) - 1), zero point 0, least code not used
+//   symmetric, unsigned: scale = max / (2^bits - 1), zero point 0; needs min >= 0
 // A range of 0 width gets scale 1. float32 division; rounding half to even.
 TensorQuantization range_quantization(float min, float max, IntegerFormat format, Symmetry symmetry,
                                       bool power_of_two_scale);
