@@ -103,7 +103,9 @@ QuantizationConfig quantization_config(const Accelerator& accelerator) {
   QuantizationConfig config;
   config.ifmap = datapath.ifmap;
   config.weight = datapath.weight;
+  // Unsigned weights need a zero point, and zero points by channel are run by no QLinearConv.
   config.weights = datapath.weight.is_signed ? Symmetry::kSymmetric : Symmetry::kAsymmetric;
+  config.per_channel = datapath.weight.is_signed;
   config.power_of_two_scales = datapath.requantize.kind == RequantizeConfig::Kind::kPowerOfTwo;
   for (const auto& [name, layer] : datapath.layers) {
     config.layers[name] = {.ifmap = layer.ifmap_bits, .weight = layer.weight_bits};

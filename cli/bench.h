@@ -35,7 +35,8 @@ ImageSource float_source(const ImageSet& images, const Preprocessing& preprocess
 CodeSource code_source(const ImageSet& images, const Preprocessing& preprocessing,
                        const TensorQuantization& input);
 
-// Widths and signs from the datapath; power-of-two scales where the requantizer needs them.
+// Widths and signs from the datapath; unsigned weights are asymmetric per tensor; power-of-two
+// scales where the requantizer needs them.
 QuantizationConfig quantization_config(const Accelerator& accelerator);
 
 Statistics calibrate(const Bench& bench, Progress& progress);

@@ -15,7 +15,9 @@ namespace {
 namespace fs = std::filesystem;
 constexpr int64_t kTileMacs = 400000;   // of the real layer: a second of simulation
 constexpr int64_t kMadeUpLength = 700;  // products per output: overflows 24 bits at 8 x 8
-constexpr const char* kDemoFault = "overflow_wrong_bit";
+// Planted to be caught: the first where something overflows, else one that any data shows.
+constexpr const char* kOverflowFault = "overflow_wrong_bit";
+constexpr const char* kAnyDataFault = "accumulator_not_restarted";
 
 // A folder of this process that goes when it is done with.
 class ScratchFolder {
@@ -42,11 +44,12 @@ const QuantizedLayer& heaviest_layer(const QuantizedNetwork& network,
   std::string refusal;
   for (const QuantizedLayer& layer : network.layers) {
     const auto* workload = std::get_if<MatmulWorkload>(&layer.workload);
-    if (workload == nullptr) continue;
+    if (workload == nullptr || workload->unit_weights) continue;  // the weights are to be seen, too
     try {
       check_layer_fits(accelerator, array, layer, network.tensor(layer.ifmaps[0]).quantization);
     } catch (const InputError& error) {
-      refusal = error.what();
+      refusal =
+          error.problem().where + ": " + error.problem().field + " " + error.problem().problem;
       continue;
     }
     if (best == nullptr || workload->macs() > std::get<MatmulWorkload>(best->workload).macs())
@@ -135,7 +138,8 @@ std::vector<Json> co_simulate_network(const Accelerator& accelerator,
   runs.push_back(run_json(cosimulate(accelerator, made_up, options, progress),
                           fmt::format("made up, {} tiles", made_up.size())));
   if (with_fault) {
-    options.fault = find_fault(kDemoFault);
+    const bool overflows = runs.back()["overflowing_additions"].get<int64_t>() > 0;
+    options.fault = find_fault(overflows ? kOverflowFault : kAnyDataFault);
     runs.push_back(run_json(cosimulate(accelerator, made_up, options, progress),
                             "made up, with a planted fault: " + options.fault->description));
   }

@@ -8,8 +8,11 @@
 #include "cli/bench.h"
 #include "cli/cosim_run.h"
 #include "cli/run_info.h"
+#include "codegen/array_parameters.h"
 #include "core/error.h"
 #include "core/files.h"
+#include "hwmodel/cost_table.h"
+#include "hwmodel/cycles.h"
 #include "models/lowering.h"
 #include "quant/qcdq_writer.h"
 #include "reports/cost_report.h"
@@ -52,8 +55,8 @@ class Demo {
   Demo(const DemoOptions& options, Progress& progress) : options_(options), progress_(progress) {}
 
   DemoOutcome run() {
-    for (const std::string& name : options_.accelerators)
-      accelerators_.push_back(accelerator_of(name));
+    check_options();
+    for (const std::string& name : options_.accelerators) add_accelerator(accelerator_of(name));
     StagedFolder folder(options_.out, kResultFile);
     bench_ =
         load_bench(options_.model, options_.data, options_.images, options_.calibration_images);
@@ -71,7 +74,7 @@ class Demo {
     result_["precisions"] = Json::array();
     for (const Accelerator& accelerator : accelerators_) {
       QuantizationConfig config = quantization_config(accelerator);
-      config.per_channel = !options_.per_tensor;
+      config.per_channel = config.per_channel && !options_.per_tensor;
       if (options_.symmetric) config.activations = Symmetry::kSymmetric;
       networks_.push_back(quantize(bench_.model.network, statistics, config));
       networks_.back().name = bench_.model.network.name;
@@ -87,23 +90,58 @@ class Demo {
     result_["cosim"] = Json::array();
     if (options_.cosim) co_simulate(folder.path());
 
-    write_file(folder.path() / kResultFile, result_.dump(1) + "\n");
+    write_file(folder.path() / kResultFile, json_text(result_));
     write_file(folder.path() / "index.html", demo_page(result_));
     folder.commit();
     return {demo_text(result_), match_};
   }
 
  private:
-  // "INT8"; two widths when they differ: "W4A8".
-  static std::string label(const Accelerator& accelerator) {
-    const int ifmap = accelerator.datapath.ifmap.bits, weight = accelerator.datapath.weight.bits;
-    return ifmap == weight ? fmt::format("INT{}", weight) : fmt::format("W{}A{}", weight, ifmap);
+  void check_options() const {
+    if (options_.sweep_widths >= 0) return;
+    throw InputError({.file = "",
+                      .where = "",
+                      .field = "--sweep-widths",
+                      .problem = fmt::format("is {}, allowed 0 or more", options_.sweep_widths),
+                      .fix = "give the number of widths to run below the observed one"});
+  }
+
+  // Refuses, before any work, what a later step would refuse.
+  void add_accelerator(Accelerator accelerator) {
+    for (const Accelerator& other : accelerators_) {
+      if (other.name != accelerator.name) continue;
+      throw InputError({.file = accelerator.file,
+                        .where = "",
+                        .field = "name",
+                        .problem = "is '" + accelerator.name + "', which " + other.file +
+                                   " has too; it names the files",
+                        .fix = "give every accelerator a name of its own"});
+    }
+    count_cycles({}, accelerator.datapath.accumulation, accelerator);
+    array_parameters(accelerator);
+    accelerators_.push_back(std::move(accelerator));
+  }
+
+  // "INT8"; "W4A8" when the widths differ; with the accelerator's name when two would be alike.
+  std::string label(const Accelerator& accelerator) const {
+    const auto widths = [](const Accelerator& a) {
+      const int ifmap = a.datapath.ifmap.bits, weight = a.datapath.weight.bits;
+      return ifmap == weight ? fmt::format("INT{}", weight) : fmt::format("W{}A{}", weight, ifmap);
+    };
+    const auto alike = std::count_if(
+        accelerators_.begin(), accelerators_.end(),
+        [&](const Accelerator& other) { return widths(other) == widths(accelerator); });
+    return widths(accelerator) + (alike > 1 ? " " + accelerator.name : "");
   }
 
   std::vector<std::string> input_files() const {
     std::vector<std::string> files = {bench_.model_file.string(), bench_.preprocessing.file,
-                                      bench_.test.file, bench_.training.file};
-    for (const Accelerator& accelerator : accelerators_) files.push_back(accelerator.file);
+                                      bench_.test.file,           bench_.test.labels_file,
+                                      bench_.training.file,       bench_.training.labels_file};
+    for (const Accelerator& accelerator : accelerators_) {
+      files.push_back(accelerator.file);
+      files.push_back(load_cost_table(accelerator.cost_table).file());
+    }
     return files;
   }
 
@@ -118,6 +156,10 @@ class Demo {
         {"name", name},
         {"accelerator", accelerator.name},
         {"accumulation", accelerator.datapath.accumulation.describe()},
+        {"weight_scales", options_.per_tensor || !accelerator.datapath.weight.is_signed
+                              ? "per tensor"
+                              : "per channel"},
+        {"activations", options_.symmetric ? "symmetric" : "asymmetric"},
         {"requantize", requantize_kind_name(accelerator.datapath.requantize.kind)},
         {"network_file", accelerator.name + ".onnx"},
         {"exact", run_json(census, baseline_)},

@@ -25,4 +25,8 @@ Json run_info(const std::string& command, const std::vector<std::string>& input_
           {"inputs", inputs}};
 }
 
+std::string json_text(const Json& json) {
+  return json.dump(1, ' ', false, Json::error_handler_t::replace) + "\n";
+}
+
 }  // namespace widthwise

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include "cli/bench.h"
+#include "cli/run_info.h"
 #include "codegen/generate.h"
 #include "core/files.h"
 #include "models/lowering.h"
@@ -44,7 +45,7 @@ std::string inspect(const std::string& model, bool json) {
                        {"parameters", network_parameters(network)},
                        {"macs", network_macs(network)},
                        {"layers", layers_json(network)}};
-  if (json) return result.dump(1) + "\n";
+  if (json) return json_text(result);
   TextTable table({"layer", "operator", "ifmap", "ofmap", "groups", "K", "MACs", "parameters"});
   for (const Json& layer : result["layers"]) {
     table.add({layer["name"], layer["operator"], extents_text(layer["ifmap_shapes"][0]),

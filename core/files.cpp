@@ -75,7 +75,9 @@ void prepare_folder(const fs::path& folder) {
   fs::remove(probe, error);
 }
 
-StagedFolder::StagedFolder(fs::path target, std::string marker) : target_(std::move(target)) {
+StagedFolder::StagedFolder(fs::path target, std::string marker) {
+  if (target.empty()) refuse_write("--out", "it is empty");
+  target_ = fs::absolute(target).lexically_normal();
   if (!target_.has_filename()) target_ = target_.parent_path();  // "out/" names "out"
   std::error_code error;
   if (fs::exists(target_, error)) {
@@ -85,6 +87,9 @@ StagedFolder::StagedFolder(fs::path target, std::string marker) : target_(std::m
       refuse_write(
           target_,
           fmt::format("it exists and holds no {} of a former run, so it is not replaced", marker));
+  }
+  if (fs::exists(target_, error) && ::access(target_.c_str(), W_OK) != 0) {
+    refuse_write(target_, std::strerror(errno));
   }
   staging_ = beside(target_);
   fs::create_directories(staging_, error);

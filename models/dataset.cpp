@@ -140,7 +140,8 @@ ImageSet load_idx_set(const fs::path& folder, const std::string& subset) {
           .rows = images.dims[rank - 2],
           .cols = images.dims[rank - 1],
           .pixels = std::move(images.bytes),
-          .labels = {labels.bytes.begin(), labels.bytes.end()}};
+          .labels = {labels.bytes.begin(), labels.bytes.end()},
+          .labels_file = labels.file};
 }
 
 }  // namespace widthwise

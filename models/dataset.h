@@ -12,6 +12,7 @@ struct ImageSet {
   int64_t count = 0, channels = 1, rows = 0, cols = 0;
   std::vector<uint8_t> pixels;
   std::vector<int32_t> labels;  // [count], 0 or more
+  std::string labels_file = {};
 
   int64_t image_elements() const { return channels * rows * cols; }
 };

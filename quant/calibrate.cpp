@@ -5,6 +5,8 @@
 #include <tbb/parallel_for.h>
 
 #include <algorithm>
+#include <cmath>
+#include <limits>
 #include <vector>
 
 #include "models/float_executor.h"
@@ -13,6 +15,9 @@ namespace widthwise {
 namespace {
 
 constexpr int kBatch = 16;
+
+// A NaN stays, for quantize() to refuse.
+float least(float a, float b) { return std::isnan(a) || a < b ? a : b; }
 
 }  // namespace
 
@@ -52,8 +57,8 @@ Statistics calibrate(const FloatNetwork& network, const ImageSource& source, int
       [&](int tensor, std::span<const float> values) {
         TensorStatistics& s = seen.local()[static_cast<size_t>(tensor)];
         for (const float value : values) {
-          s.min = std::min(s.min, value);
-          s.max = std::max(s.max, value);
+          s.min = least(s.min, value);
+          s.max = -least(-s.max, -value);
         }
       },
       {}, progress);
@@ -61,8 +66,8 @@ Statistics calibrate(const FloatNetwork& network, const ImageSource& source, int
   for (size_t i = 0; i < fresh.size(); ++i) {
     TensorStatistics& all = statistics[network.tensors[i].name] = fresh[i];
     for (const auto& local : seen) {
-      all.min = std::min(all.min, local[i].min);
-      all.max = std::max(all.max, local[i].max);
+      all.min = least(all.min, local[i].min);
+      all.max = -least(-all.max, -local[i].max);
     }
   }
   return statistics;

@@ -3,6 +3,8 @@
 #include <fmt/format.h>
 #include <onnx/onnx_pb.h>
 
+#include <algorithm>
+#include <functional>
 #include <map>
 #include <set>
 #include <type_traits>
@@ -129,6 +131,17 @@ class Writer {
     auto* tensor = add_initializer(codes, code_type(layer.weight_format), shape);
     for (const int32_t code : layer.weights) tensor->add_int32_data(code);
     const bool per_channel = layer.weight_scales.size() > 1;
+    const auto& zero_points_of = layer.weight_zero_points;
+    if (std::adjacent_find(zero_points_of.begin(), zero_points_of.end(), std::not_equal_to<>()) !=
+        zero_points_of.end()) {
+      throw InputError({.file = "",
+                        .where = "layer '" + layer.name + "'",
+                        .field = "weight",
+                        .problem = "has zero points that differ by channel, which ONNX Runtime "
+                                   "refuses in a convolution",
+                        .fix = "quantize asymmetric weights per tensor (--per-tensor), or make "
+                               "them signed and symmetric"});
+    }
     std::vector<int64_t> extent;
     if (per_channel) extent.push_back(static_cast<int64_t>(layer.weight_scales.size()));
     auto* scales = add_initializer(scale, onnx::TensorProto_DataType_FLOAT, extent);

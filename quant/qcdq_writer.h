@@ -11,7 +11,8 @@ namespace widthwise {
 // they are fewer than 8, and DequantizeLinear; weights are int8 or uint8 codes with their Clip and
 // DequantizeLinear (axis 0), biases int32 with scale ifmap * weight. Float
 // operators stand between, as ONNX defines QDQ. `folded` is the graph that the network came from.
-// Throws InputError for an older opset and for operands of more than 8 bits, which QCDQ does not
+// Throws InputError for an older opset, weight zero points that differ by channel (ONNX Runtime
+// refuses them), and operands of more than 8 bits, which QCDQ does not
 // hold.
 std::string write_qcdq(const Graph& folded, const QuantizedNetwork& network);
 

@@ -7,7 +7,11 @@
 namespace widthwise {
 namespace {
 
-float up_to_power_of_two(float scale) { return std::exp2(std::ceil(std::log2(scale))); }
+// Exact: a float logarithm would take a scale just above a power of two down to it.
+float up_to_power_of_two(float scale) {
+  int exponent = 0;
+  return std::frexp(scale, &exponent) == 0.5F ? scale : std::ldexp(1.0F, exponent);
+}
 
 }  // namespace
 

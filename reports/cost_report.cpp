@@ -1,5 +1,8 @@
 #include "reports/cost_report.h"
 
+#include <fmt/format.h>
+
+#include <algorithm>
 #include <set>
 
 #include "hwmodel/area.h"
@@ -79,6 +82,8 @@ Json arithmetic(const std::string& name, const CostedNetwork& costed, const Cost
     instances.push_back(instance_json(instance));
   }
   return {{"name", name},
+          {"array", fmt::format("{} x {} PEs of {} lanes", accelerator.array.rows,
+                                accelerator.array.cols, accelerator.datapath.accumulation.lanes())},
           {"energy_uj",
            {{"compute", total.compute_pj / kPjPerUj},
             {"sram", total.sram_pj / kPjPerUj},
@@ -114,36 +119,49 @@ Json mac_report(const CostedNetwork& costed, const CostTable& table,
   return {{"name", costed.name}, {"rows", rows}};
 }
 
+Json ratios_json(const ReferenceRatios& ratios) {
+  return {{"add_energy", ratios.add_energy},
+          {"add_area", ratios.add_area},
+          {"multiply_energy", ratios.multiply_energy},
+          {"multiply_area", ratios.multiply_area}};
+}
+
+void set_savings(Json& row, const Json& base) {
+  const auto ratio = [](const Json& a, const Json& b) { return a.get<double>() / b.get<double>(); };
+  row["compute_saving"] = ratio(base["energy_uj"]["compute"], row["energy_uj"]["compute"]);
+  row["energy_saving"] = ratio(base["energy_uj"]["total"], row["energy_uj"]["total"]);
+  row["area_saving"] = ratio(base["area_um2"], row["area_um2"]);
+}
+
 }  // namespace
 
 Json cost_report(const std::vector<CostedNetwork>& networks) {
-  const CostTable table = load_cost_table(networks.front().accelerator->cost_table);
-  const ReferenceRatios ratios = reference_ratios(table);
   std::set<std::string> scaled;
-  Json arithmetics =
-      Json::array({arithmetic("FP32", networks.front(), table, Arithmetic::kFloat32, scaled)});
-  Json macs = Json::array();
+  Json arithmetics = Json::array(), macs = Json::array(), tables = Json::array(), ratios;
   for (const CostedNetwork& costed : networks) {
-    const CostTable own = load_cost_table(costed.accelerator->cost_table);
-    arithmetics.push_back(arithmetic(costed.name, costed, own, Arithmetic::kInteger, scaled));
-    macs.push_back(mac_report(costed, own, scaled));
+    const CostTable table = load_cost_table(costed.accelerator->cost_table);
+    const Json described = {
+        {"name", table.name()}, {"technology", table.technology()}, {"file", table.file()}};
+    if (std::find(tables.begin(), tables.end(), described) == tables.end())
+      tables.push_back(described);
+    if (ratios.is_null()) ratios = ratios_json(reference_ratios(table));
+    // Every saving is against FP32 on the same array and table; equal baselines are shown once.
+    Json base = arithmetic("FP32", costed, table, Arithmetic::kFloat32, scaled);
+    Json row = arithmetic(costed.name, costed, table, Arithmetic::kInteger, scaled);
+    set_savings(base, base);
+    set_savings(row, base);
+    const auto same = std::find_if(arithmetics.begin(), arithmetics.end(), [&](const Json& other) {
+      return other["layers"] == base["layers"] && other["instances"] == base["instances"];
+    });
+    const bool shown = same != arithmetics.end();
+    if (!shown && !arithmetics.empty()) base["name"] = "FP32 on " + costed.accelerator->name;
+    row["baseline"] = shown ? (*same)["name"] : base["name"];
+    if (!shown) arithmetics.push_back(base);
+    arithmetics.push_back(row);
+    macs.push_back(mac_report(costed, table, scaled));
   }
-  const Json base = arithmetics.front();
-  for (Json& row : arithmetics) {
-    const auto saving = [&](const char* key) {
-      return base["energy_uj"][key].get<double>() / row["energy_uj"][key].get<double>();
-    };
-    row["compute_saving"] = saving("compute");
-    row["energy_saving"] = saving("total");
-    row["area_saving"] = base["area_um2"].get<double>() / row["area_um2"].get<double>();
-  }
-  return {{"table",
-           {{"name", table.name()}, {"technology", table.technology()}, {"file", table.file()}}},
-          {"reference_ratios",
-           {{"add_energy", ratios.add_energy},
-            {"add_area", ratios.add_area},
-            {"multiply_energy", ratios.multiply_energy},
-            {"multiply_area", ratios.multiply_area}}},
+  return {{"tables", tables},
+          {"reference_ratios", ratios},
           {"arithmetics", arithmetics},
           {"mac", macs},
           {"scaled", scaled}};

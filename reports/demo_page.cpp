@@ -121,9 +121,10 @@ std::string energy_chart(const Json& cost) {
     const Json& e = row["energy_uj"];
     chart.values.push_back(
         {e["compute"].get<double>(), e["sram"].get<double>(), e["dram"].get<double>()});
-    chart.notes.push_back(fmt::format("{:.1f}x less", row["energy_saving"].get<double>()));
+    chart.notes.push_back(row.contains("baseline")
+                              ? fmt::format("{:.1f}x less", row["energy_saving"].get<double>())
+                              : "baseline");
   }
-  chart.notes.front() = "baseline";
   return svg(chart);
 }
 
@@ -163,7 +164,7 @@ std::string summary(const Json& result) {
                 name + " accumulator: no overflow seen / proven safe");
   }
   for (const Json& row : result["cost"]["arithmetics"]) {
-    if (row == result["cost"]["arithmetics"].front()) continue;
+    if (!row.contains("baseline")) continue;
     out += card(fmt::format("{:.1f}x / {:.1f}x", row["compute_saving"].get<double>(),
                             row["area_saving"].get<double>()),
                 row["name"].get<std::string>() + " against FP32: compute energy / area");
@@ -208,23 +209,25 @@ std::string demo_page(const Json& result) {
     const std::string title = escape_html(precision["name"].get<std::string>());
     out += fmt::format("<h2>{}: accumulators</h2><p class=\"muted\">{}; datapath {}</p>\n", title,
                        escape_html(precision["accelerator"].get<std::string>()),
-                       escape_html(precision["accumulation"].get<std::string>()));
+                       escape_html(accumulation_text(precision)));
     out += "<h3>Bits that each layer needs</h3>" + html(bound_table(precision));
-    out += "<h3>% of outputs that overflow at each width ('-': proven safe by the weights)</h3>" +
-           html(overflow_table(precision), true);
+    out +=
+        "<h3>% of outputs that overflow at each width under wrap ('-': proven safe by the "
+        "weights)</h3>" +
+        html(overflow_table(precision), true);
     out += "<h3>Accuracy at each width</h3>" + html(width_table(precision));
   }
   const Json& cost = result["cost"];
-  out += fmt::format(
-      "<h2>Energy and area</h2><p class=\"muted\">Cost table {} ({}). Registers, control and "
-      "requantizers are not in it and not counted.</p>\n",
-      escape_html(cost["table"]["name"].get<std::string>()),
-      escape_html(cost["table"]["technology"].get<std::string>()));
+  out += fmt::format("<h2>Energy and area</h2><p class=\"muted\">Cost table {}. {}</p>\n",
+                     escape_html(cost_tables_text(cost)), kNotCounted);
   out += html(energy_table(cost)) + "<h3>The table's reference ratios</h3>" +
          html(ratio_table(cost)) + "<h3>Scaled numbers</h3><ul>\n";
   for (const Json& rule : cost["scaled"])
     out += "<li>" + escape_html(rule.get<std::string>()) + "</li>\n";
-  out += "</ul><h2>Generated Verilog against the simulator</h2>\n" + html(cosim_table(result));
+  out += "</ul>";
+  if (!result["cosim"].empty()) {
+    out += "<h2>Generated Verilog against the simulator</h2>\n" + html(cosim_table(result));
+  }
   out += "<h2>How it was made</h2><p><code>" + escape_html(result["command"].get<std::string>()) +
          "</code></p><ul>\n";
   for (const Json& input : result["inputs"]) {

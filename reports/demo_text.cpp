@@ -15,6 +15,22 @@ std::string text(const Json& value) { return value.get<std::string>(); }
 
 }  // namespace
 
+std::string accumulation_text(const Json& precision) {
+  const auto own = std::count_if(
+      precision["layers"].begin(), precision["layers"].end(),
+      [&](const Json& layer) { return layer["accumulation"] != precision["accumulation"]; });
+  return text(precision["accumulation"]) +
+         (own == 0 ? "" : fmt::format("; {} layers state their own", own));
+}
+
+std::string cost_tables_text(const Json& cost) {
+  std::string all;
+  for (const Json& table : cost["tables"]) {
+    all += (all.empty() ? "" : "; ") + text(table["name"]) + ", " + text(table["technology"]);
+  }
+  return all;
+}
+
 TextTable accuracy_table(const Json& result) {
   TextTable table(
       {"arithmetic", "accumulator", "top-1 %", "top-5 %", "loss", "same class as FP32 %"});
@@ -26,7 +42,7 @@ TextTable accuracy_table(const Json& result) {
   row("FP32", "float", result["float"]);
   for (const Json& precision : result["precisions"]) {
     row(text(precision["name"]), "exact", precision["exact"]);
-    row(text(precision["name"]), text(precision["accumulation"]), precision["described"]);
+    row(text(precision["name"]), accumulation_text(precision), precision["described"]);
   }
   return table;
 }
@@ -93,11 +109,11 @@ TextTable width_table(const Json& precision) {
 }
 
 TextTable energy_table(const Json& cost) {
-  TextTable table({"arithmetic", "compute uJ", "SRAM uJ", "DRAM uJ", "total uJ", "compute saving",
-                   "total saving", "array um2", "area saving", "cycles"});
+  TextTable table({"arithmetic", "array", "compute uJ", "SRAM uJ", "DRAM uJ", "total uJ",
+                   "compute saving", "total saving", "array um2", "area saving", "cycles"});
   for (const Json& row : cost["arithmetics"]) {
     const Json& energy = row["energy_uj"];
-    table.add({text(row["name"]), number(energy["compute"], "{:.3f}"),
+    table.add({text(row["name"]), text(row["array"]), number(energy["compute"], "{:.3f}"),
                number(energy["sram"], "{:.3f}"), number(energy["dram"], "{:.3f}"),
                number(energy["total"], "{:.3f}"), number(row["compute_saving"], "{:.1f}x"),
                number(row["energy_saving"], "{:.1f}x"), number(row["area_um2"], "{:.0f}"),
@@ -143,23 +159,24 @@ std::string demo_text(const Json& result) {
   for (const Json& precision : result["precisions"]) {
     const std::string name = text(precision["name"]);
     section(
-        name + ": accumulator bits that each layer needs (" + text(precision["accumulation"]) + ")",
+        name + ": accumulator bits that each layer needs (" + accumulation_text(precision) + ")",
         bound_table(precision));
     section(name +
-                ": % of outputs that overflow at each accumulator width ('-': proven safe by the "
-                "weights)",
+                ": % of outputs that overflow at each accumulator width under wrap ('-': proven "
+                "safe by "
+                "the weights)",
             overflow_table(precision));
     section(name + ": accuracy at each accumulator width", width_table(precision));
   }
   section("Energy per image and area of the array's arithmetic (" +
-              text(result["cost"]["table"]["name"]) + ", " +
-              text(result["cost"]["table"]["technology"]) + ")",
+              cost_tables_text(result["cost"]) + ")",
           energy_table(result["cost"]));
-  out += "  Registers, control and requantizers are not in the table and not counted.\n";
+  out += std::string("  ") + kNotCounted + "\n";
   section("The table's reference ratios", ratio_table(result["cost"]));
   out += "\nScaled numbers (not in the table; each with its rule)\n";
   for (const Json& rule : result["cost"]["scaled"]) out += "  " + text(rule) + "\n";
-  section("Generated Verilog against the simulator", cosim_table(result));
+  if (!result["cosim"].empty())
+    section("Generated Verilog against the simulator", cosim_table(result));
   return out;
 }
 

@@ -16,6 +16,13 @@ TextTable energy_table(const Json& cost);
 TextTable ratio_table(const Json& cost);
 TextTable cosim_table(const Json& result);
 
+// "tree 16, chain all @ 16 bit saturate, bias preload; 2 layers state their own"
+std::string accumulation_text(const Json& precision);
+std::string cost_tables_text(const Json& cost);  // "horowitz_45nm, 45 nm, 0.9 V"
+inline constexpr const char* kNotCounted =
+    "Registers, control, zero-point subtractors and requantizers are not in the table and not "
+    "counted.";
+
 // The widths of the overflow table: from the narrowest at which some layer is hit on less than all
 // of its outputs, to the widest weight bound, at most `most` of them.
 std::vector<int> shown_widths(const Json& precision, size_t most = 14);

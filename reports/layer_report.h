@@ -11,7 +11,7 @@ using Json = nlohmann::ordered_json;
 
 // One entry per layer that runs on the array: shapes, K, MACs, operand bits, and the accumulator
 // widths that it needs:
-//   textbook_bits            ifmap bits + weight bits + ceil(log2 K)
+//   textbook_bits            ifmap bits + weight bits (0 for unit weights) + ceil(log2 K)
 //   data_type_bound_bits     K products of extreme codes, and the layer's biases
 //   weight_bound_bits        the layer's own weights, any data
 //   observed_bits            the narrowest without an overflow in the census

@@ -80,7 +80,10 @@ std::string dot(double x, double y, size_t index, const std::string& tip) {
 // The end of a name that is too long for the chart: layers differ there.
 std::string shortened(const std::string& name) {
   constexpr size_t kMost = 32;
-  return name.size() <= kMost ? name : "\u2026" + name.substr(name.size() - kMost + 1);
+  if (name.size() <= kMost) return name;
+  size_t from = name.size() - kMost + 1;
+  while (from < name.size() && (name[from] & 0xC0) == 0x80) ++from;  // not inside a UTF-8 character
+  return "\u2026" + name.substr(from);
 }
 
 }  // namespace

@@ -85,6 +85,11 @@ class SumSink : public PanelSink {
   const Window& window_;
 };
 
+bool has_census(const Accumulation& accumulation) {
+  const auto& stages = accumulation.stages;
+  return stages.size() == 1 || (stages.size() == 2 && stages[0].kind == Stage::Kind::kTree);
+}
+
 bool only_chain_is_outermost(const Accumulation& accumulation) {
   return std::count_if(accumulation.stages.begin(), accumulation.stages.end(),
                        [](const Stage& s) { return s.kind == Stage::Kind::kChain; }) == 1;
@@ -110,7 +115,7 @@ class MatmulRunner : public LayerRunner {
       requantizers_.emplace_back(datapath.requantize, ifmap_.scale, layer.weight_scale(oc), ofmap,
                                  layer.q_min, layer.q_max, kernels);
     }
-    if (census_ && !only_chain_is_outermost(accumulation_)) {
+    if (census_ && !has_census(accumulation_)) {
       throw InputError({.file = "",
                         .where = "layer '" + layer.name + "'",
                         .field = "accumulation.stages",
@@ -152,7 +157,8 @@ class MatmulRunner : public LayerRunner {
       return;
     }
     const Stage& chain = accumulation_.outermost();
-    if (proven_safe(layer_, ifmap_, accumulation_)) {
+    const bool safe = proven_safe(layer_, ifmap_, accumulation_);
+    if (safe) {
       packed_ = pack(KernelMode::kExact);
     } else if (chain.overflow == OverflowPolicy::kSaturate) {
       packed_ = pack(count_ ? KernelMode::kSaturateCount : KernelMode::kSaturate);
@@ -163,8 +169,9 @@ class MatmulRunner : public LayerRunner {
       wrap_bits_ = chain.bits;
       return;
     }
-    if (count_) exact_ = pack(KernelMode::kExact);
-    if (count_ && !exact_) packed_.reset();
+    if (!count_ || safe) return;
+    exact_ = pack(KernelMode::kExact);
+    if (!exact_) packed_.reset();
   }
 
   void run_reference(std::span<const int32_t> codes, std::span<int32_t> ofmap, int64_t images,
