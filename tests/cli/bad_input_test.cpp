@@ -148,7 +148,19 @@ TEST_F(Cli, OutputFolderThatCannotBeWritten) {
   refused("generate --accelerator edge-int4 --out thesis", {"thesis", "not replaced"});
 }
 
+TEST_F(Cli, TwoAcceleratorsOfOneName) {
+  const std::string twin = accelerator("clock_mhz: 500", "clock_mhz: 400");
+  refused("demo --accelerator edge-int4 " + twin,
+          {"acc.yaml: name is 'edge-int4'", "name of its own"});
+}
+
+TEST_F(Cli, WhatALaterStepCannotDoIsRefusedFirst) {
+  refused("demo --accelerator " + accelerator("template: dot_tree", "template: systolic_os"),
+          {"systolic_os", "dot_tree"});
+}
+
 TEST_F(Cli, NumbersOutOfRange) {
+  refused("demo --sweep-widths -1", {"--sweep-widths is -1, allowed 0 or more"});
   refused("demo --images -3", {"--images", "is -3", "1..10000"});
   refused("demo --calibration-images 99999999", {"--calibration-images", "1..60000"});
 }

@@ -1,223 +1,301 @@
+// Networks quantized by hand: weights, biases, bits, what passes a quantization on, and refusals.
 #include "quant/quantize.h"
 
-#include <gmock/gmock.h>
-#include <gtest/gtest.h>
-
 #include <cmath>
+#include <random>
 
-#include "core/error.h"
-#include "core/files.h"
-#include "models/model.h"
-#include "quant/calibrate.h"
+#include "tests/quant/quant_support.h"
 
 namespace widthwise {
 namespace {
 
+using namespace testing_support;
 using testing::HasSubstr;
 
-TensorQuantization range(float low, float high, int bits, bool is_signed, Symmetry symmetry,
-                         bool power = false) {
-  return range_quantization(low, high, {bits, is_signed}, symmetry, power);
+const TensorQuantization& of(const QuantizedNetwork& network, int tensor) {
+  return network.tensor(tensor).quantization;
 }
 
-TEST(Range, AsymmetricCoversZeroAndBothEnds) {
-  const TensorQuantization u8 = range(-1, 3, 8, false, Symmetry::kAsymmetric);
-  EXPECT_FLOAT_EQ(u8.scale, 4.0F / 255);
-  EXPECT_EQ(u8.zero_point, 64);  // round(63.75)
-  EXPECT_EQ(range(-1, 3, 8, true, Symmetry::kAsymmetric).zero_point, -64);
-  EXPECT_EQ(range(2, 3, 4, false, Symmetry::kAsymmetric).zero_point, 0);  // widened to 0
-  EXPECT_FLOAT_EQ(range(2, 3, 4, false, Symmetry::kAsymmetric).scale, 3.0F / 15);
-  EXPECT_EQ(range(-3, -2, 4, false, Symmetry::kAsymmetric).zero_point, 15);
+TEST(Quantize, TwoChannelsByHand) {
+  FloatBuilder b({2, 1, 1});
+  b.conv("conv", 0, {0.5F, -1.27F, 2.54F, 0.01F}, {0.1F, -0.3F});
+  const Statistics statistics = {{"x", {0, 2.55F, 1}}, {"conv_out", {-1, 1.55F, 1}}};
+  const QuantizedNetwork q = quantize(b.network, statistics, {});
+  EXPECT_EQ(q.name, "made");
+  EXPECT_FLOAT_EQ(of(q, 0).scale, 0.01F);
+  EXPECT_EQ(of(q, 0).zero_point, 0);
+  EXPECT_EQ(of(q, 1).zero_point, 100);
+  const QuantizedLayer& layer = q.layers[0];
+  EXPECT_EQ(layer.weight_format, (IntegerFormat{8, true}));
+  ASSERT_EQ(layer.weight_scales.size(), 2u);
+  EXPECT_FLOAT_EQ(layer.weight_scales[0], 0.01F);
+  EXPECT_FLOAT_EQ(layer.weight_scales[1], 0.02F);
+  EXPECT_EQ(layer.weights, (std::vector<int32_t>{50, -127, 127, 0}));  // 0.5 steps -> 0: even
+  EXPECT_EQ(layer.bias, (std::vector<int32_t>{1000, -1500}));          // steps of 1e-4 and 2e-4
+  EXPECT_TRUE(layer.weight_zero_points.empty());
+  EXPECT_EQ(layer.q_min, 0);
+  EXPECT_EQ(layer.q_max, 255);
+  QuantizationConfig per_tensor;
+  per_tensor.per_channel = false;
+  const QuantizedLayer one = quantize(b.network, statistics, per_tensor).layers[0];
+  ASSERT_EQ(one.weight_scales.size(), 1u);
+  EXPECT_FLOAT_EQ(one.weight_scales[0], 0.02F);
+  EXPECT_EQ(one.weights, (std::vector<int32_t>{25, -64, 127, 0}));  // -63.5 -> -64: even
+  EXPECT_EQ(one.bias, (std::vector<int32_t>{500, -1500}));
 }
 
-TEST(Range, SymmetricLeavesTheLeastCodeOut) {
-  EXPECT_FLOAT_EQ(range(-2, 1, 4, true, Symmetry::kSymmetric).scale, 2.0F / 7);
-  EXPECT_FLOAT_EQ(range(-2, 1, 2, true, Symmetry::kSymmetric).scale, 2.0F);
-  EXPECT_FLOAT_EQ(range(0, 3, 4, false, Symmetry::kSymmetric).scale, 3.0F / 15);
-  EXPECT_EQ(range(-2, 1, 4, true, Symmetry::kSymmetric).zero_point, 0);
-}
-
-TEST(Range, NoWidthGivesScaleOne) {
-  EXPECT_EQ(range(0, 0, 8, false, Symmetry::kAsymmetric).scale, 1.0F);
-  EXPECT_EQ(range(0, 1e-44F, 8, true, Symmetry::kSymmetric).scale, 1.0F);
-}
-
-TEST(Range, PowerOfTwoScalesAreRoundedUp) {
-  const float scale = range(-1, 1, 8, true, Symmetry::kSymmetric, true).scale;
-  EXPECT_EQ(scale, 1.0F / 64);  // 1/127 -> 1/64
-  EXPECT_EQ(range(-127, 127, 8, true, Symmetry::kSymmetric, true).scale, 1.0F);
-}
-
-TEST(QuantizeValue, RoundsTiesToEvenBeforeTheZeroPoint) {
-  const TensorQuantization q{.format = {8, false}, .scale = 2, .zero_point = 3};
-  EXPECT_EQ(quantize_value(1, q), 3);   // 0.5 -> 0
-  EXPECT_EQ(quantize_value(3, q), 5);   // 1.5 -> 2
-  EXPECT_EQ(quantize_value(5, q), 5);   // 2.5 -> 2
-  EXPECT_EQ(quantize_value(-1, q), 3);  // -0.5 -> 0
-  EXPECT_EQ(quantize_value(-1e30F, q), 0);
-  EXPECT_EQ(quantize_value(1e30F, q), 255);
-}
-
-// ifmap [1,1,2] -> conv 1x1 to 2 channels with ReLU -> conv 1x1 to 1 channel.
-FloatNetwork two_layers() {
-  FloatNetwork network;
-  network.name = "two";
-  network.tensors = {{"x", {1, 1, 2}}, {"h", {2, 1, 2}}, {"y", {1, 1, 2}}};
-  network.input = 0;
-  network.output = 2;
-  const auto conv = [](int64_t in, int64_t out) {
-    MatmulWorkload workload;
-    workload.window.ifmap_channels = in;
-    workload.window.ofmap_channels = out;
-    workload.window.ifmap_cols = workload.window.ofmap_cols = 2;
-    return workload;
-  };
-  FloatLayer first, second;
-  first.name = "first";
-  first.workload = conv(1, 2);
-  first.inputs = {0};
-  first.output = 1;
-  first.weights = {0.5F, -4.0F};
-  first.bias = {0.25F, -1.0F};
-  first.low = 0;
-  second.name = "second";
-  second.workload = conv(2, 1);
-  second.inputs = {1};
-  second.output = 2;
-  second.weights = {1.0F, 0.3F};
-  network.layers = {first, second};
-  return network;
-}
-
-const Statistics kStatistics = {{"x", {-1, 1, 1}}, {"h", {0, 2, 1}}, {"y", {-3, 3, 1}}};
-
-TEST(Quantize, PerChannelWeightsAndTheirBias) {
-  const QuantizedNetwork q = quantize(two_layers(), kStatistics, {});
-  const QuantizedLayer& first = q.layers[0];
-  EXPECT_EQ(first.weights, (std::vector<int32_t>{127, -127}));
-  EXPECT_FLOAT_EQ(first.weight_scale(0), 0.5F / 127);
-  EXPECT_FLOAT_EQ(first.weight_scale(1), 4.0F / 127);
-  const double ifmap_scale = q.tensors[0].quantization.scale;
-  EXPECT_EQ(first.bias[0], std::nearbyint(0.25 / (ifmap_scale * first.weight_scale(0))));
-  EXPECT_EQ(first.bias[1], std::nearbyint(-1.0 / (ifmap_scale * first.weight_scale(1))));
-  EXPECT_EQ(first.q_min, q.tensors[1].quantization.zero_point) << "the ReLU is the clamp";
-  EXPECT_EQ(first.q_max, 255);
-}
-
-TEST(Quantize, PerTensorAndAsymmetricWeights) {
-  QuantizationConfig config;
-  config.per_channel = false;
-  EXPECT_EQ(quantize(two_layers(), kStatistics, config).layers[0].weights,
-            (std::vector<int32_t>{16, -127}));  // 0.5 / (4/127)
-  config.weight = {4, false};
-  config.weights = Symmetry::kAsymmetric;
-  const QuantizedLayer layer = quantize(two_layers(), kStatistics, config).layers[0];
-  EXPECT_EQ(layer.weight_zero_points, (std::vector<int32_t>{13}));  // 4 / 0.3 = 13.3
-  EXPECT_EQ(layer.weights, (std::vector<int32_t>{15, 0}));
-}
-
-TEST(Quantize, EveryWidthStaysWithinHalfAStep) {
+// Codes are within half a step of the weights, for every width, symmetry and grouping.
+TEST(Quantize, WeightsAreWithinHalfAStep) {
+  std::mt19937 random(1);
+  std::vector<float> weights(6 * 10), bias(6);
+  for (size_t i = 0; i < weights.size(); ++i) {  // channels of quite different ranges
+    const float range = std::ldexp(1.0F, -static_cast<int>(i / 10));
+    weights[i] = range * (static_cast<float>(random() % 2001) / 1000 - 0.7F);
+  }
+  for (float& v : bias) v = static_cast<float>(random() % 2001) / 1000 - 1;
+  FloatBuilder b({10, 1, 1});
+  b.conv("conv", 0, weights, bias);
   for (int bits = 2; bits <= 8; ++bits) {
-    QuantizationConfig config;
-    config.weight.bits = config.ifmap.bits = bits;
-    const FloatNetwork network = two_layers();
-    const QuantizedNetwork q = quantize(network, kStatistics, config);
-    for (size_t l = 0; l < q.layers.size(); ++l) {
-      for (size_t i = 0; i < q.layers[l].weights.size(); ++i) {
-        const float scale = q.layers[l].weight_scale(static_cast<int64_t>(
-            i * q.layers[l].weight_scales.size() / q.layers[l].weights.size()));
-        EXPECT_LE(std::abs(static_cast<float>(q.layers[l].weights[i]) * scale -
-                           network.layers[l].weights[i]),
-                  scale * 0.5001F);
+    for (const bool is_signed : {true, false}) {
+      for (const Symmetry symmetry : {Symmetry::kSymmetric, Symmetry::kAsymmetric}) {
+        for (const bool per_channel : {true, false}) {
+          for (const bool power_of_two : {true, false}) {
+            if (!is_signed && symmetry == Symmetry::kSymmetric) continue;
+            QuantizationConfig config;
+            config.weight = {bits, is_signed};
+            config.weights = symmetry;
+            config.per_channel = per_channel;
+            config.power_of_two_scales = power_of_two;
+            const QuantizedNetwork q = quantize(b.network, some_statistics(b.network), config);
+            const QuantizedLayer& layer = q.layers[0];
+            ASSERT_EQ(layer.weights.size(), weights.size());
+            ASSERT_EQ(layer.weight_scales.size(), per_channel ? 6u : 1u);
+            EXPECT_EQ(layer.weight_zero_points.size(),
+                      symmetry == Symmetry::kSymmetric ? 0 : layer.weight_scales.size());
+            for (size_t i = 0; i < weights.size(); ++i) {
+              const auto oc = static_cast<int64_t>(i / 10);
+              ASSERT_TRUE(layer.weight_format.holds(layer.weights[i]));
+              const double step = layer.weight_scale(oc);
+              const double back = step * (layer.weights[i] - layer.weight_zero_point(oc));
+              // Asymmetric: the rounded zero point moves the codes of an end by half a step more.
+              const double allowed = symmetry == Symmetry::kSymmetric ? 0.5001 : 1.0001;
+              ASSERT_NEAR(back, weights[i], allowed * step) << bits << " bits, weight " << i;
+            }
+            for (size_t oc = 0; oc < bias.size(); ++oc) {
+              const double step = double{of(q, 0).scale} * layer.weight_scale(int64_t(oc));
+              ASSERT_EQ(layer.bias[oc], std::nearbyint(bias[oc] / step));
+            }
+          }
+        }
       }
     }
-    EXPECT_EQ(q.tensors[0].quantization.format.bits, bits);
-    EXPECT_EQ(q.tensors[2].quantization.format.bits, 8) << "the output keeps 8 bits";
   }
 }
 
-TEST(Quantize, LayerBitsOverride) {
+TEST(Quantize, BiasTiesGoToEven) {
+  FloatBuilder b({1, 1, 1});
+  b.conv("conv", 0, {127, 127, 127, 127}, {0.5F, 1.5F, -2.5F, 3.25F});  // weight scale 1
+  const Statistics statistics = {{"x", {0, 255, 1}}, {"conv_out", {0, 255, 1}}};
+  EXPECT_EQ(quantize(b.network, statistics, {}).layers[0].bias,
+            (std::vector<int32_t>{0, 2, -2, 3}));
+}
+
+TEST(Quantize, LayersWithoutABiasGetZeros) {
+  FloatBuilder b({1, 1, 1});
+  b.conv("conv", 0, {1, 2}, {});
+  EXPECT_EQ(quantize(b.network, some_statistics(b.network), {}).layers[0].bias,
+            (std::vector<int32_t>{0, 0}));
+}
+
+TEST(Quantize, ReluAndClipAreTheRangeOfTheCodes) {
+  FloatBuilder b({1, 1, 1});
+  const int relu = b.conv("relu", 0, {1}, {}, 0);
+  b.conv("relu6", relu, {1}, {}, 0, 6);
+  const Statistics statistics = {{"x", {-1, 2, 1}},
+                                 {"relu_out", {-1, 1.55F, 1}},
+                                 {"relu6_out", {-2.55F, 22.95F, 1}}};  // scale 0.1, zero point 26
+  const QuantizedNetwork q = quantize(b.network, statistics, {});
+  EXPECT_EQ(q.layers[0].q_min, 100);
+  EXPECT_EQ(q.layers[0].q_max, 255);
+  EXPECT_EQ(of(q, 2).zero_point, 26);
+  EXPECT_EQ(q.layers[1].q_min, 26);
+  EXPECT_EQ(q.layers[1].q_max, 86);
+}
+
+TEST(Quantize, MovementAndMaxPoolingPassTheirQuantizationOn) {
+  FloatBuilder b({1, 2, 2});
+  const int conv = b.conv("conv", 0, {1, 2}, {});
+  const int pooled = b.max_pool("pool", conv);
+  const int moved = b.move("reshape", {pooled});
+  const int joined = b.move("concat", {moved, conv});
+  b.conv("last", joined, {1, 1, 1, 1}, {});
+  Statistics statistics = some_statistics(b.network);
+  statistics["pool_out"] = statistics["reshape_out"] = {0, 1, 1};  // a narrower range: not used
+  statistics["concat_out"] = {-3, 3, 1};
+  const QuantizedNetwork q = quantize(b.network, statistics, {});
+  EXPECT_EQ(of(q, pooled), of(q, conv));
+  EXPECT_EQ(of(q, moved), of(q, conv));
+  EXPECT_FLOAT_EQ(of(q, joined).scale, 6.0F / 255);  // of its own
+  statistics.erase("pool_out");
+  statistics.erase("reshape_out");  // not asked for
+  EXPECT_NO_THROW(quantize(b.network, statistics, {}));
+}
+
+TEST(Quantize, AveragePoolingHasUnitWeights) {
+  FloatBuilder b({2, 2, 2});
+  b.average("mean", b.conv("conv", 0, {1, 2, 3, 4}, {}));
   QuantizationConfig config;
-  config.ifmap.bits = config.weight.bits = 4;
-  config.layers["first"] = {.ifmap = 8, .weight = 8};
-  const QuantizedNetwork q = quantize(two_layers(), kStatistics, config);
-  EXPECT_EQ(q.tensors[0].quantization.format.bits, 8);
-  EXPECT_EQ(q.layers[0].weight_format.bits, 8);
-  EXPECT_EQ(q.tensors[1].quantization.format.bits, 4);
-  EXPECT_EQ(q.layers[1].weight_format.bits, 4);
+  config.weight = {4, true};
+  const QuantizedLayer mean = quantize(b.network, some_statistics(b.network), config).layers[1];
+  EXPECT_TRUE(std::get<MatmulWorkload>(mean.workload).unit_weights);
+  EXPECT_EQ(mean.weight_format, (IntegerFormat{1, false}));
+  EXPECT_EQ(mean.weights, (std::vector<int32_t>(8, 1)));
+  EXPECT_EQ(mean.weight_scales, (std::vector<float>{0.25F}));
+  EXPECT_EQ(mean.bias, (std::vector<int32_t>{0, 0}));
 }
 
-void refused(const FloatNetwork& network, const Statistics& statistics,
-             const QuantizationConfig& config, const std::string& part) {
-  try {
-    quantize(network, statistics, config);
-    ADD_FAILURE() << "accepted, but should say: " << part;
-  } catch (const InputError& error) {
-    EXPECT_THAT(error.what(), HasSubstr(part));
-    EXPECT_THAT(error.what(), HasSubstr("fix: "));
-  }
-}
-
-TEST(Quantize, RefusesBadInputByName) {
-  const FloatNetwork network = two_layers();
-  Statistics missing = kStatistics, crossed = kStatistics, nan = kStatistics;
-  missing.erase("h");
-  crossed["h"] = {2, 1, 1};
-  nan["y"].max = std::nanf("");
-  refused(network, missing, {}, "tensor 'h' is missing");
-  refused(network, crossed, {}, "tensor 'h' has range [2, 1]");
-  refused(network, nan, {}, "tensor 'y'");
-  QuantizationConfig one_bit, unknown, unsigned_weights, symmetric;
-  one_bit.weight.bits = 1;
-  unknown.layers["third"] = {.ifmap = 8, .weight = {}};
-  unsigned_weights.weight.is_signed = false;
-  symmetric.activations = Symmetry::kSymmetric;
-  refused(network, kStatistics, one_bit, "is 1, allowed 2..8");
-  refused(network, kStatistics, unknown, "it has first, second");
-  refused(network, kStatistics, unsigned_weights, "unsigned and symmetric");
-  refused(network, kStatistics, symmetric, "the tensor reaches -1");
-  FloatNetwork huge = network;
-  huge.layers[0].bias = {1e9F, 0};
-  huge.layers[0].weights = {1e-9F, 1};
-  refused(huge, kStatistics, {}, "bias of channel 0");
-}
-
-TEST(Quantize, PowerOfTwoScalesHoldForPoolingToo) {
-  const Model model = load_network(share_folder() / "models" / "zoo" / "resnet8.onnx");
-  Statistics statistics;
-  for (const FloatTensor& tensor : model.network.tensors)
-    statistics[tensor.name] = {-1.5F, 3.0F, 1};
+TEST(Quantize, PowerOfTwoPoolingOfOtherCountsMultiplies) {
+  FloatBuilder four({1, 2, 2}), nine({1, 3, 3});
+  four.average("mean", 0);
+  nine.average("mean", 0);
   QuantizationConfig config;
   config.power_of_two_scales = true;
-  const QuantizedNetwork q = quantize(model.network, statistics, config);
-  const auto power_of_two = [](float scale) {
-    int exponent = 0;
-    return std::frexp(scale, &exponent) == 0.5F;
+  const auto mean_of = [&](const FloatBuilder& b) {
+    return quantize(b.network, some_statistics(b.network), config).layers[0];
   };
-  for (const QuantizedTensor& tensor : q.tensors)
-    EXPECT_TRUE(power_of_two(tensor.quantization.scale)) << tensor.name;
-  for (const QuantizedLayer& layer : q.layers) {
-    for (const float scale : layer.weight_scales) EXPECT_TRUE(power_of_two(scale)) << layer.name;
-    if (layer.operator_type != "GlobalAveragePool") continue;
-    EXPECT_NEAR(static_cast<double>(layer.weights[0]) * layer.weight_scales[0], 1.0 / 49,
-                0.5 * layer.weight_scales[0]);
-    EXPECT_GE(layer.weights[0], 64) << "all bits of the format are used";
+  EXPECT_TRUE(std::get<MatmulWorkload>(mean_of(four).workload).unit_weights);
+  const QuantizedLayer ninth = mean_of(nine);
+  EXPECT_FALSE(std::get<MatmulWorkload>(ninth.workload).unit_weights);
+  EXPECT_EQ(ninth.weight_scales, (std::vector<float>{std::ldexp(1.0F, -10)}));
+  EXPECT_EQ(ninth.weights, std::vector<int32_t>(9, 114));  // 1024 / 9 = 113.8
+  int exponent = 0;
+  for (const QuantizedTensor& t :
+       quantize(nine.network, some_statistics(nine.network), config).tensors) {
+    EXPECT_EQ(std::frexp(t.quantization.scale, &exponent), 0.5F);
   }
 }
 
-TEST(Calibrate, FindsTheRangeOfEveryTensor) {
-  const FloatNetwork network = two_layers();
-  const std::vector<float> images = {1, -2, 0.5F, 3, -4, 0};  // three images of two pixels
-  const ImageSource source = [&](int64_t first, int64_t count, std::span<float> values) {
-    std::copy_n(images.begin() + first * 2, count * 2, values.begin());
-  };
-  const Statistics s = calibrate(network, source, 3, Progress::none());
-  EXPECT_EQ(s.at("x").min, -4);
-  EXPECT_EQ(s.at("x").max, 3);
-  EXPECT_EQ(s.at("h").min, 0);
-  EXPECT_NEAR(s.at("h").max, 15, 1e-4);        // -4 * -4 - 1
-  EXPECT_NEAR(s.at("y").max, 15 * 0.3, 1e-4);  // channel 0 is 0 there
-  EXPECT_EQ(s.at("y").images, 3);
+TEST(Quantize, BitsAreThoseOfTheReader) {
+  FloatBuilder b({1, 2, 2});
+  const int first = b.conv("first", 0, {1}, {});
+  const int pooled = b.max_pool("pool", first);
+  const int sum = b.sum("sum", first, pooled);
+  const int last = b.conv("last", b.conv("middle", sum, {1}, {}), {1}, {});
+  QuantizationConfig config;
+  config.ifmap = {4, false};
+  config.weight = {3, true};
+  config.output_bits = 12;
+  config.layers["middle"] = {.ifmap = 6, .weight = {}};
+  config.layers["last"] = {.ifmap = {}, .weight = 8};
+  const QuantizedNetwork q = quantize(b.network, some_statistics(b.network), config);
+  EXPECT_EQ(of(q, 0).format.bits, 4);
+  EXPECT_EQ(of(q, first).format.bits, 4);
+  EXPECT_EQ(of(q, sum).format.bits, 6);
+  EXPECT_EQ(of(q, last).format.bits, 12);
+  EXPECT_EQ(q.layers[0].weight_format.bits, 3);
+  EXPECT_EQ(q.layers[4].weight_format.bits, 8);
+}
+
+TEST(Quantize, BitsTravelBackThroughMovement) {
+  FloatBuilder b({1, 2, 2});
+  const int first = b.conv("first", 0, {1}, {});
+  const int moved = b.move("reshape", {b.max_pool("pool", first)});
+  b.conv("last", moved, {1}, {});
+  QuantizationConfig config;
+  config.layers["last"] = {.ifmap = 3, .weight = {}};
+  const QuantizedNetwork q = quantize(b.network, some_statistics(b.network), config);
+  EXPECT_EQ(of(q, first).format.bits, 3);
+  EXPECT_EQ(of(q, moved).format.bits, 3);
+}
+
+// --- refusals ---
+
+class Refusal : public testing::Test {
+ protected:
+  Refusal() {
+    const int first = builder_.conv("first", 0, {1}, {0.5F});
+    builder_.conv("left", first, {1}, {});
+    const int left = builder_.network.output;
+    builder_.conv("right", first, {1}, {});
+    builder_.sum("sum", left, builder_.network.output);
+    statistics_ = some_statistics(builder_.network);
+  }
+  std::string message() const {
+    return input_error([&] { quantize(builder_.network, statistics_, config_); });
+  }
+  FloatBuilder builder_{{1, 1, 1}};
+  Statistics statistics_;
+  QuantizationConfig config_;
+};
+
+TEST_F(Refusal, NothingToRefuse) {
+  EXPECT_NO_THROW(quantize(builder_.network, statistics_, config_));
+}
+TEST_F(Refusal, TensorWithoutStatistics) {
+  statistics_.erase("left_out");
+  EXPECT_THAT(message(), HasSubstr("statistics: tensor 'left_out' is missing"));
+}
+TEST_F(Refusal, StatisticsThatAreNoRange) {
+  statistics_["x"] = {std::nanf(""), 1, 1};
+  EXPECT_THAT(message(), HasSubstr("tensor 'x' has range [nan, 1], allowed finite"));
+  statistics_["x"] = {0, FloatBuilder::kInf, 1};
+  EXPECT_THAT(message(), HasSubstr("tensor 'x' has range [0, inf]"));
+  statistics_["x"] = {2, 1, 1};
+  EXPECT_THAT(message(), HasSubstr("tensor 'x' has range [2, 1], allowed finite with min <= max"));
+}
+TEST_F(Refusal, BitsOutOfRange) {
+  for (const int bits : {-1, 0, 1, 9, 99}) {
+    const std::string is = "is " + std::to_string(bits) + ", allowed 2..";
+    const QuantizationConfig sound = config_;
+    config_.ifmap.bits = bits;
+    EXPECT_THAT(message(), HasSubstr("ifmap bits " + is + "8"));
+    config_ = sound;
+    config_.weight.bits = bits;
+    EXPECT_THAT(message(), HasSubstr("weight bits " + is + "8"));
+    config_ = sound;
+    config_.layers["left"].ifmap = bits;
+    EXPECT_THAT(message(), HasSubstr("ifmap bits of layer 'left' " + is + "8"));
+    config_ = sound;
+    config_.layers["left"].weight = bits;
+    EXPECT_THAT(message(), HasSubstr("weight bits of layer 'left' " + is + "8"));
+    config_ = sound;
+  }
+  config_.output_bits = 17;
+  EXPECT_THAT(message(), HasSubstr("output bits is 17, allowed 2..16"));
+}
+TEST_F(Refusal, ReadersThatAskForDifferentBits) {
+  config_.layers["left"].ifmap = 4;
+  EXPECT_THAT(message(),
+              testing::AllOf(HasSubstr("tensor 'first_out': bits are 8 for one reader and 4"),
+                             HasSubstr("layer 'left'")));
+  config_.layers["right"].ifmap = 4;
+  EXPECT_NO_THROW(quantize(builder_.network, statistics_, config_));
+}
+TEST_F(Refusal, UnknownLayer) {
+  config_.layers["lost"].weight = 4;
+  EXPECT_THAT(message(), HasSubstr("'lost' has no matmul of that name; it has first, left, right"));
+  config_.layers.clear();
+  config_.layers["sum"].ifmap = 4;  // no matmul
+  EXPECT_THAT(message(), HasSubstr("'sum' has no matmul of that name"));
+}
+TEST_F(Refusal, BiasBeyondInt32) {
+  builder_.network.layers[0].weights = {1e-9F};
+  statistics_["x"] = {0, 1e-3F, 1};
+  EXPECT_THAT(message(), testing::AllOf(HasSubstr("layer 'first': bias of channel 0 is "),
+                                        HasSubstr("allowed within int32")));
+}
+TEST_F(Refusal, UnsignedSymmetricWeights) {
+  config_.weight.is_signed = false;
+  EXPECT_THAT(message(), HasSubstr("weight is unsigned and symmetric"));
+  config_.weights = Symmetry::kAsymmetric;
+  EXPECT_NO_THROW(quantize(builder_.network, statistics_, config_));
+}
+TEST_F(Refusal, UnsignedSymmetricActivationsThatAreNegative) {
+  config_.activations = Symmetry::kSymmetric;
+  EXPECT_THAT(message(), HasSubstr("tensor 'x': ifmap is unsigned and symmetric, but the tensor "
+                                   "reaches -1"));
+  for (auto& [name, range] : statistics_) range.min = 0;
+  EXPECT_NO_THROW(quantize(builder_.network, statistics_, config_));
 }
 
 }  // namespace

@@ -55,9 +55,9 @@ class NetworkBuilder {
                         std::sqrt(static_cast<double>(workload.reduction_length()));
     const double ofmap_scale = q.scale * 0.01 * step / std::ldexp(1.0, out.bits - 2);
     const std::vector<int64_t> ofmap_shape =
-        in.size() == 1 ? std::vector<int64_t>{window.ofmap_channels}
-                       : std::vector<int64_t>{window.ofmap_channels, window.ofmap_rows,
-                                              window.ofmap_cols};
+        in.size() == 1
+            ? std::vector<int64_t>{window.ofmap_channels}
+            : std::vector<int64_t>{window.ofmap_channels, window.ofmap_rows, window.ofmap_cols};
     return add(std::move(layer), {ifmap},
                tensor(ofmap_shape, out, scale(ofmap_scale), zero_point(out)), relu);
   }
@@ -90,8 +90,8 @@ class NetworkBuilder {
     s.group_ifmaps = s.group_ofmaps = 1;
     s.rows = t.shape[1];
     s.cols = t.shape[2];
-    const RandomLayer made = random_layer(s, t.quantization.format, 0, {2, true}, 0,
-                                          Data::kUniform, 0, 1);
+    const RandomLayer made =
+        random_layer(s, t.quantization.format, 0, {2, true}, 0, Data::kUniform, 0, 1);
     QuantizedLayer layer;
     layer.workload = MaxPoolWorkload{made.workload().window};
     const Window& w = made.workload().window;
@@ -138,22 +138,23 @@ class NetworkBuilder {
   // Near `about`, up to a factor of 1.4 away.
   float scale(double about) {
     if (power_of_two_) return static_cast<float>(std::exp2(std::round(std::log2(about))));
-    return static_cast<float>(about * std::exp2(static_cast<double>(random_() % 1000) / 1000 - 0.5));
+    return static_cast<float>(about *
+                              std::exp2(static_cast<double>(random_() % 1000) / 1000 - 0.5));
   }
 
  private:
   int32_t zero_point(IntegerFormat format) {
     return draw(random_, format.min(), format.max(), Data::kUniform, 0);
   }
-  int like(const TensorQuantization& q, const std::vector<int64_t>& shape, bool keep,
-           IntegerFormat out) {
+  int like(TensorQuantization q, const std::vector<int64_t>& shape, bool keep, IntegerFormat out) {
     const int made = tensor(shape, out, scale(1.3 * q.scale), zero_point(out));
     if (keep) network.tensors.back().quantization = q;
     return made;
   }
   int tensor(std::vector<int64_t> shape, IntegerFormat format, float scale, int32_t zero_point) {
     const auto index = static_cast<int>(network.tensors.size());
-    network.tensors.push_back({"t" + std::to_string(index), std::move(shape),
+    network.tensors.push_back({"t" + std::to_string(index),
+                               std::move(shape),
                                {.format = format, .scale = scale, .zero_point = zero_point}});
     network.output = index;
     return index;
@@ -193,13 +194,10 @@ inline NetworkBuilder residual_network(uint32_t seed, bool power_of_two,
                                  {.format = {4, false}, .asymmetric = true}, s8);
   const int branch = b.matmul(depthwise, point, {.format = {6, true}, .per_channel = false}, u5);
   const int joined = b.sum(stem, branch, u8, true);
-  const LayerShape half{.kernel_rows = 2,
-                        .kernel_cols = 3,
-                        .stride = 2,
-                        .pad_top = 0,
-                        .pad_bottom = 0};
+  const LayerShape half{
+      .kernel_rows = 2, .kernel_cols = 3, .stride = 2, .pad_top = 0, .pad_bottom = 0};
   const int pooled = b.max_pool(joined, half, true, {});
-  const int other = b.max_pool(branch, half, false, u8);
+  const int other = b.max_pool(depthwise, half, false, u8);
   const int both = b.move({pooled, other}, 1, false, u8);
   const int shuffled = b.move({both}, 4, true, {});
   const int clamped = b.clamp(shuffled, u8);
@@ -207,8 +205,8 @@ inline NetworkBuilder residual_network(uint32_t seed, bool power_of_two,
   whole.groups = 8;
   whole.group_ofmaps = 1;
   whole.kernel_rows = whole.kernel_cols = 3;
-  const int means = b.matmul(clamped, whole,
-                             {.format = {1, false}, .per_channel = false, .unit = true}, u8);
+  const int means =
+      b.matmul(clamped, whole, {.format = {1, false}, .per_channel = false, .unit = true}, u8);
   LayerShape classes = point;
   classes.group_ofmaps = 10;
   b.matmul(b.flatten(means), classes, {}, {12, true});

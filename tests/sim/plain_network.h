@@ -60,8 +60,7 @@ class PlainNetwork {
       all.push_back({q.scale, q.zero_point, q.format.bits});
     }
     const TensorQuantization& ofmap = quantization(layer.ofmap);
-    return {datapath_.requantize, all,         ofmap.scale,
-            ofmap.zero_point,     layer.q_min, layer.q_max};
+    return {datapath_.requantize, all, ofmap.scale, ofmap.zero_point, layer.q_min, layer.q_max};
   }
 
   Codes codes(const MatmulWorkload& matmul, const QuantizedLayer& layer,
@@ -98,8 +97,7 @@ class PlainNetwork {
         for (int64_t x = 0; x < w.ofmap_cols; ++x) {
           std::vector<int32_t> taps;
           for (int64_t k = 0; k < w.kernel_rows * w.kernel_cols; ++k) {
-            const int64_t row =
-                y * w.stride_rows - w.pad_top + k / w.kernel_cols * w.dilation_rows;
+            const int64_t row = y * w.stride_rows - w.pad_top + k / w.kernel_cols * w.dilation_rows;
             const int64_t col =
                 x * w.stride_cols - w.pad_left + k % w.kernel_cols * w.dilation_cols;
             if (row < 0 || row >= w.ifmap_rows || col < 0 || col >= w.ifmap_cols) continue;

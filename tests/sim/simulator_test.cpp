@@ -1,386 +1,572 @@
-// Whole quantized networks through Simulator against an executor made of the scalar references
-// only.
+// Whole networks through the simulator against their obvious scalar execution: every code of every
+// tensor, every count, every census, on every instruction set.
 #include "sim/simulator.h"
 
+#include <fmt/format.h>
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <rapidcheck.h>
 #include <rapidcheck/gtest.h>
 #include <tbb/global_control.h>
 
-#include <random>
-
 #include "core/error.h"
-#include "core/requantizer.h"
 #include "sim/evaluate.h"
-#include "sim/reference.h"
-#include "tests/sim/random_layer.h"
+#include "tests/sim/network_builder.h"
+#include "tests/sim/plain_network.h"
 
 namespace widthwise {
 namespace {
 
 using namespace testing_support;
+constexpr auto kWrap = OverflowPolicy::kWrap;
+constexpr auto kSaturate = OverflowPolicy::kSaturate;
 
-int add_tensor(QuantizedNetwork& network, std::vector<int64_t> shape, TensorQuantization q) {
-  network.tensors.push_back({"t" + std::to_string(network.tensors.size()), std::move(shape), q});
-  return static_cast<int>(network.tensors.size()) - 1;
+std::span<const int32_t> slice(const std::vector<int32_t>& codes, int64_t elements, int64_t first,
+                               int64_t count) {
+  return std::span(codes).subspan(static_cast<size_t>(first * elements),
+                                  static_cast<size_t>(count * elements));
 }
 
-QuantizedLayer make_layer(const QuantizedNetwork& network, const std::string& name,
-                          Workload workload, std::vector<int> ifmaps, int ofmap) {
-  QuantizedLayer layer;
-  layer.name = name;
-  layer.workload = std::move(workload);
-  layer.ifmaps = std::move(ifmaps);
-  layer.ofmap = ofmap;
-  const IntegerFormat format = network.tensor(ofmap).quantization.format;
-  layer.q_min = static_cast<int32_t>(format.min());
-  layer.q_max = static_cast<int32_t>(format.max());
-  return layer;
-}
-
-MatmulWorkload conv(int64_t in, int64_t out, int64_t groups, int64_t size, int64_t kernel,
-                    int64_t stride) {
-  MatmulWorkload workload;
-  workload.groups = groups;
-  Window& w = workload.window;
-  w.ifmap_channels = in;
-  w.ofmap_channels = out;
-  w.ifmap_rows = w.ifmap_cols = size;
-  w.kernel_rows = w.kernel_cols = kernel;
-  w.stride_rows = w.stride_cols = stride;
-  w.pad_top = w.pad_left = w.pad_bottom = w.pad_right = kernel / 2;
-  w.ofmap_rows = w.ofmap_cols = out_extent(size, 2 * (kernel / 2), kernel, stride, 1);
-  return workload;
-}
-
-void fill(QuantizedLayer& layer, std::mt19937& random, bool asymmetric) {
-  const auto& workload = std::get<MatmulWorkload>(layer.workload);
-  layer.weight_format = asymmetric ? IntegerFormat{4, false} : IntegerFormat{4, true};
-  for (int64_t i = 0; i < workload.weight_elements(); ++i) {
-    layer.weights.push_back(
-        draw(random, layer.weight_format.min(), layer.weight_format.max(), Data::kUniform, 0));
+// Every image run plainly, once; then simulators are compared with it.
+class Expected {
+ public:
+  Expected(const QuantizedNetwork& network, const PlainNetwork& plain,
+           const std::vector<int32_t>& images)
+      : network_(network), images_(images) {
+    const int64_t elements = network.tensor(network.input).elements();
+    for (int64_t i = 0; i < std::ssize(images) / elements; ++i) {
+      runs_.push_back(plain.run(slice(images, elements, i, 1)));
+    }
   }
-  for (int64_t oc = 0; oc < workload.window.ofmap_channels; ++oc) {
-    layer.weight_scales.push_back(0.01F * static_cast<float>(1 + random() % 9));
-    if (asymmetric) layer.weight_zero_points.push_back(static_cast<int32_t>(random() % 16));
-    layer.bias.push_back(draw(random, -700, 700, Data::kUniform, 0));
+  int64_t images() const { return std::ssize(runs_); }
+  const std::vector<PlainRun>& runs() const { return runs_; }
+
+  OverflowCounts counts(size_t layer, int64_t first, int64_t count) const {
+    LayerRecord all;
+    for (int64_t i = first; i < first + count; ++i) {
+      all.merge({.census = {}, .counts = runs_[static_cast<size_t>(i)].counts[layer]});
+    }
+    return all.counts;
   }
-}
 
-// Convolution, depthwise, residual add, max-pool, concat with rescaling, pooling by ones,
-// classifier.
-QuantizedNetwork make_network(uint32_t seed) {
-  std::mt19937 random(seed);
-  const auto u4 = [&](float scale, int zero_point) {
-    return TensorQuantization{.format = {4, false}, .scale = scale, .zero_point = zero_point};
-  };
-  QuantizedNetwork n;
-  n.name = "made up";
-  const int x = add_tensor(n, {2, 6, 6}, u4(0.1F, static_cast<int>(random() % 16)));
-  const int a = add_tensor(n, {4, 6, 6}, u4(0.21F, 5));
-  const int d = add_tensor(n, {4, 6, 6}, u4(0.17F, 9));
-  const int s = add_tensor(n, {4, 6, 6}, u4(0.3F, 7));
-  const int p = add_tensor(n, {4, 3, 3}, u4(0.3F, 7));
-  const int c = add_tensor(n, {4, 3, 3}, u4(0.13F, 2));
-  const int m = add_tensor(n, {8, 3, 3}, u4(0.19F, 3));
-  const int g = add_tensor(n, {8, 1, 1}, u4(0.11F, 1));
-  const int y = add_tensor(n, {10}, {.format = {8, true}, .scale = 0.02F, .zero_point = -3});
-  n.input = x;
-  n.output = y;
-  n.layers.push_back(make_layer(n, "conv", conv(2, 4, 1, 6, 3, 1), {x}, a));
-  fill(n.layers.back(), random, false);
-  n.layers.back().q_min = 5;  // ReLU
-  n.layers.push_back(make_layer(n, "depthwise", conv(4, 4, 4, 6, 3, 1), {a}, d));
-  fill(n.layers.back(), random, true);
-  n.layers.push_back(
-      make_layer(n, "add", ElementwiseWorkload{ElementwiseWorkload::Kind::kAdd, 144}, {a, d}, s));
-  MaxPoolWorkload pool;
-  pool.window = conv(4, 4, 1, 6, 2, 2).window;
-  pool.window.pad_top = pool.window.pad_left = pool.window.pad_bottom = pool.window.pad_right = 0;
-  pool.window.ofmap_rows = pool.window.ofmap_cols = 3;
-  n.layers.push_back(make_layer(n, "pool", pool, {s}, p));
-  n.layers.push_back(make_layer(n, "pointwise", conv(4, 4, 2, 3, 1, 1), {p}, c));
-  fill(n.layers.back(), random, false);
-  MoveWorkload concat{.input_elements = {36, 36}, .source = {}};
-  for (int64_t i = 0; i < 72; ++i)
-    concat.source.push_back((i / 9 % 2) * 36 + (i / 18) * 9 + i % 9);  // shuffled
-  n.layers.push_back(make_layer(n, "concat", concat, {p, c}, m));
-  MatmulWorkload ones = conv(8, 8, 8, 3, 3, 1);
-  ones.window.pad_top = ones.window.pad_left = ones.window.pad_bottom = ones.window.pad_right = 0;
-  ones.window.ofmap_rows = ones.window.ofmap_cols = 1;
-  ones.unit_weights = true;
-  n.layers.push_back(make_layer(n, "average", ones, {m}, g));
-  n.layers.back().weight_format = {1, false};
-  n.layers.back().weights.assign(72, 1);
-  n.layers.back().weight_scales = {1.0F / 9};
-  n.layers.back().bias.assign(8, 0);
-  n.layers.push_back(make_layer(n, "classifier", conv(8, 10, 1, 1, 1, 1), {g}, y));
-  fill(n.layers.back(), random, false);
-  return n;
-}
+  // Images [first, first + count) in one batch; with_counts: the records, too.
+  void compare(const Simulator& simulator, int64_t first, int64_t count, bool with_counts,
+               const std::string& what) const {
+    Simulator::State state = simulator.make_state();
+    const int64_t in = network_.tensor(network_.input).elements();
+    simulator.run(slice(images_, in, first, count), count, state);
+    for (size_t t = 0; t < network_.tensors.size(); ++t) {
+      std::vector<int32_t> wanted;
+      for (int64_t i = first; i < first + count; ++i) {
+        const auto& codes = runs_[static_cast<size_t>(i)].tensors[t];
+        wanted.insert(wanted.end(), codes.begin(), codes.end());
+      }
+      ASSERT_EQ(state.tensors[t], wanted) << what << ", tensor " << t << ", batch " << count;
+    }
+    if (!with_counts) return;
+    for (size_t l = 0; l < network_.layers.size(); ++l) {
+      const OverflowCounts wanted = counts(l, first, count), &got = state.records[l].counts;
+      EXPECT_EQ(got.outputs, wanted.outputs) << what << ", layer " << l;
+      EXPECT_EQ(got.additions_overflowed, wanted.additions_overflowed) << what << ", layer " << l;
+      EXPECT_EQ(got.outputs_hit, wanted.outputs_hit) << what << ", layer " << l;
+      EXPECT_EQ(got.outputs_wrong, wanted.outputs_wrong) << what << ", layer " << l;
+    }
+  }
 
-Datapath make_datapath(const RequantizeConfig& config, const Accumulation& accumulation) {
-  Datapath datapath;
-  datapath.ifmap = {4, false};
-  datapath.weight = {5, true};  // holds int4 and uint4
-  datapath.requantize = config;
-  datapath.accumulation = accumulation;
-  return datapath;
-}
-
-struct Expected {
-  std::vector<std::vector<int32_t>> tensors;
-  std::vector<LayerRecord> records;
+ private:
+  const QuantizedNetwork& network_;
+  const std::vector<int32_t>& images_;
+  std::vector<PlainRun> runs_;
 };
 
-// One image, from the scalar rules only.
-Expected run_scalar(const QuantizedNetwork& n, const Datapath& datapath,
-                    const std::vector<int32_t>& input, bool census) {
-  Expected result;
-  result.tensors.resize(n.tensors.size());
-  result.tensors[static_cast<size_t>(n.input)] = input;
-  const Accumulation exact = chain(48, OverflowPolicy::kWrap, datapath.accumulation.bias);
-  for (const QuantizedLayer& layer : n.layers) {
-    LayerRecord record;
-    std::vector<int32_t>& out = result.tensors[static_cast<size_t>(layer.ofmap)];
-    const TensorQuantization& to = n.tensor(layer.ofmap).quantization;
-    const auto in = [&](size_t i) -> const std::vector<int32_t>& {
-      return result.tensors[static_cast<size_t>(layer.ifmaps[i])];
-    };
-    std::vector<ElementwiseRequantizer::Operand> operands;
-    for (const int ifmap : layer.ifmaps) {
-      const TensorQuantization& q = n.tensor(ifmap).quantization;
-      operands.push_back({q.scale, q.zero_point, q.format.bits});
-    }
-    if (const auto* matmul = std::get_if<MatmulWorkload>(&layer.workload)) {
-      const TensorQuantization& from = n.tensor(layer.ifmaps[0]).quantization;
-      const auto with = [&](auto&& f, const Accumulation& a) {
-        return f(*matmul, in(0), from.zero_point, layer.weights, layer.bias, a,
-                 layer.weight_zero_points);
-      };
-      const LayerSums sums = with(reference_matmul, census ? exact : datapath.accumulation),
-                      wide = with(reference_matmul, exact);
-      const int64_t pixels = matmul->window.ofmap_pixels();
-      for (size_t i = 0; i < sums.accumulators.size(); ++i) {
-        const auto oc = static_cast<int64_t>(i) / pixels;
-        const Requantizer requantize(datapath.requantize, from.scale, layer.weight_scale(oc),
-                                     to.scale, to.zero_point, layer.q_min, layer.q_max);
-        out.push_back(requantize(sums.accumulators[i]));
-        record.counts.additions_overflowed += sums.overflow_counts[i];
-        record.counts.outputs_hit += sums.overflow_counts[i] != 0;
-        record.counts.outputs_wrong += sums.accumulators[i] != wide.accumulators[i];
-      }
-      if (census) {
-        record.census = LayerCensus(layer.bias, datapath.accumulation.bias);
-        const PrefixExtremes e = with(reference_extremes, datapath.accumulation);
-        for (int64_t oc = 0; oc < matmul->window.ofmap_channels; ++oc) {
-          record.census.add_row(oc, pixels, e.sums.data() + oc * pixels, e.low.data() + oc * pixels,
-                                e.high.data() + oc * pixels);
-        }
-      }
-    } else if (std::holds_alternative<ElementwiseWorkload>(layer.workload)) {
-      const ElementwiseRequantizer add(datapath.requantize, operands, to.scale, to.zero_point,
-                                       layer.q_min, layer.q_max);
-      for (size_t i = 0; i < in(0).size(); ++i) out.push_back(add(in(0)[i], in(1)[i]));
-    } else if (const auto* move = std::get_if<MoveWorkload>(&layer.workload)) {
-      for (const int64_t source : move->source) {
-        const bool second = source >= move->input_elements[0];
-        const ElementwiseRequantizer copy(datapath.requantize, {operands[second ? 1 : 0]}, to.scale,
-                                          to.zero_point, layer.q_min, layer.q_max);
-        out.push_back(copy(second ? in(1)[static_cast<size_t>(source - move->input_elements[0])]
-                                  : in(0)[static_cast<size_t>(source)]));
-      }
-    } else {
-      for (size_t i = 0; i < 36; ++i) {
-        const size_t at = i / 9 * 36 + i % 9 / 3 * 12 + i % 3 * 2;
-        out.push_back(std::max({in(0)[at], in(0)[at + 1], in(0)[at + 6], in(0)[at + 7]}));
-      }
-    }
-    result.records.push_back(record);
-  }
-  return result;
-}
+// A fully connected layer's pixels are images, so batches around a vector's width matter.
+constexpr int64_t kBatches[] = {1, 15, 16, 17};
 
-std::vector<int32_t> random_images(int64_t images, uint32_t seed) {
-  std::mt19937 random(seed);
-  std::vector<int32_t> codes;
-  for (int64_t i = 0; i < images * 72; ++i) codes.push_back(static_cast<int32_t>(random() % 16));
-  return codes;
-}
-
-// Returns the overflowing additions that were compared.
-int64_t compare(const QuantizedNetwork& n, const Datapath& datapath, int64_t images, bool census,
-                bool count, const KernelTable& kernels) {
-  const std::vector<int32_t> codes = random_images(images, static_cast<uint32_t>(images));
-  const Simulator simulator(
-      n, datapath, {.outermost = {}, .census = census, .count = count, .kernels = &kernels});
-  Simulator::State state = simulator.make_state();
-  simulator.run(codes, images, state);
-  std::vector<OverflowCounts> counts(n.layers.size());
-  std::vector<LayerCensus> censuses(n.layers.size());
-  for (int64_t image = 0; image < images; ++image) {
-    const std::vector<int32_t> one(codes.begin() + image * 72, codes.begin() + (image + 1) * 72);
-    const Expected expected = run_scalar(n, datapath, one, census);
-    for (size_t t = 0; t < n.tensors.size(); ++t) {
-      const int64_t size = n.tensors[t].elements();
-      const std::vector<int32_t> got(state.tensors[t].begin() + image * size,
-                                     state.tensors[t].begin() + (image + 1) * size);
-      EXPECT_EQ(got, expected.tensors[t])
-          << "tensor " << t << " image " << image << " " << kernels.name;
-    }
-    for (size_t l = 0; l < n.layers.size(); ++l) {
-      counts[l].additions_overflowed += expected.records[l].counts.additions_overflowed;
-      counts[l].outputs_hit += expected.records[l].counts.outputs_hit;
-      counts[l].outputs_wrong += expected.records[l].counts.outputs_wrong;
-      if (image == 0) {
-        censuses[l] = expected.records[l].census;
-      } else {
-        censuses[l].merge(expected.records[l].census);
-      }
-    }
-  }
-  int64_t overflows = 0;
-  for (size_t l = 0; l < n.layers.size(); ++l) {
-    const LayerRecord& got = state.records[l];
-    overflows += counts[l].additions_overflowed;
-    if (count) {
-      EXPECT_EQ(got.counts.additions_overflowed, counts[l].additions_overflowed)
-          << n.layers[l].name << " " << kernels.name;
-      EXPECT_EQ(got.counts.outputs_hit, counts[l].outputs_hit) << n.layers[l].name;
-      EXPECT_EQ(got.counts.outputs_wrong, counts[l].outputs_wrong) << n.layers[l].name;
-    }
-    if (!census || censuses[l].channels() == 0) continue;
-    EXPECT_EQ(got.census.least(), censuses[l].least());
-    EXPECT_EQ(got.census.observed_bits(), censuses[l].observed_bits());
-    for (int bits = 2; bits <= 24; ++bits) {
-      EXPECT_EQ(got.census.hit(bits, OverflowPolicy::kWrap),
-                censuses[l].hit(bits, OverflowPolicy::kWrap))
-          << n.layers[l].name << bits << kernels.name;
-      EXPECT_EQ(got.census.hit(bits, OverflowPolicy::kSaturate),
-                censuses[l].hit(bits, OverflowPolicy::kSaturate))
-          << n.layers[l].name << bits;
-      EXPECT_EQ(got.census.final_misfit(bits), censuses[l].final_misfit(bits));
-    }
-  }
-  return overflows;
-}
-
-Accumulation nested() {
-  Accumulation accumulation = chain(9, OverflowPolicy::kSaturate);
-  accumulation.stages.insert(accumulation.stages.begin(),
-                             Stage{.length = 4, .bits = 7, .overflow = OverflowPolicy::kWrap});
-  return accumulation;
-}
-
-TEST(Simulator, EqualsTheScalarRulesOnEveryKernelPolicyAndStageList) {
-  const QuantizedNetwork n = make_network(3);
-  int64_t overflows = 0;
+void compare_everywhere(const QuantizedNetwork& network, const Datapath& datapath,
+                        const Expected& expected, RunOptions options) {
   for (const KernelTable* kernels : supported_kernels()) {
-    for (const BiasMode bias : {BiasMode::kPreload, BiasMode::kLast}) {
-      for (const OverflowPolicy policy : {OverflowPolicy::kWrap, OverflowPolicy::kSaturate}) {
-        for (const Accumulation& a : {chain(9, policy, bias), tree_chain(4, 9, policy, bias),
-                                      tree_chain(3, 20, policy, bias)}) {
-          overflows += compare(n, make_datapath({}, a), 3, false, true, *kernels);
-          compare(n, make_datapath({}, a), 3, false, false, *kernels);
-          compare(n, make_datapath({}, a), 3, true, false, *kernels);
-        }
+    options.kernels = kernels;
+    for (const bool count : {false, true}) {
+      options.count = count;
+      const Simulator simulator(network, datapath, options);
+      for (const int64_t batch : kBatches) {
+        if (batch > expected.images()) continue;
+        expected.compare(simulator, expected.images() - batch, batch, count,
+                         fmt::format("{}{}", kernels->name, count ? ", counted" : ""));
       }
     }
-    overflows += compare(n, make_datapath({}, nested()), 2, false, true, *kernels);
   }
-  EXPECT_GT(overflows, 1000);
 }
 
-TEST(Simulator, EqualsTheScalarRulesForEveryRequantizer) {
-  const QuantizedNetwork n = make_network(5);
-  std::vector<RequantizeConfig> configs = {{.kind = RequantizeConfig::Kind::kFloat32},
-                                           {.kind = RequantizeConfig::Kind::kGemmlowp}};
+// --- requantizers ---
+
+struct RequantizeCase {
+  std::string name;
+  RequantizeConfig config;
+};
+void PrintTo(const RequantizeCase& c, std::ostream* out) { *out << c.name; }
+
+std::vector<RequantizeCase> requantize_cases() {
+  using Kind = RequantizeConfig::Kind;
+  std::vector<RequantizeCase> cases = {{"float32", {.kind = Kind::kFloat32}},
+                                       {"gemmlowp", {.kind = Kind::kGemmlowp}}};
   for (const Rounding rounding : {Rounding::kHalfUp, Rounding::kHalfEven, Rounding::kHalfAway,
                                   Rounding::kTruncate, Rounding::kFloor}) {
-    for (const int bits : {2, 8, 16, 31})
-      configs.push_back({RequantizeConfig::Kind::kMultiplierShift, bits, rounding});
+    for (const int bits : {2, 8, 16, 31}) {
+      cases.push_back({fmt::format("multiplier_{}_{}", bits, rounding_name(rounding)),
+                       {Kind::kMultiplierShift, bits, rounding}});
+    }
+    cases.push_back({fmt::format("power_of_two_{}", rounding_name(rounding)),
+                     {.kind = Kind::kPowerOfTwo, .rounding = rounding}});
   }
-  for (const RequantizeConfig& config : configs) {
-    for (const KernelTable* kernels : supported_kernels())
-      compare(n, make_datapath(config, chain(24, OverflowPolicy::kWrap)), 2, false, false,
-              *kernels);
+  return cases;
+}
+
+class Requantizers : public testing::TestWithParam<RequantizeCase> {};
+
+TEST_P(Requantizers, EveryTensorEqualsThePlainExecution) {
+  Datapath datapath = wide_datapath();
+  datapath.requantize = GetParam().config;
+  NetworkBuilder b =
+      residual_network(3, datapath.requantize.kind == RequantizeConfig::Kind::kPowerOfTwo);
+  const std::vector<int32_t> images = b.images(17);
+  const Expected expected(b.network, PlainNetwork(b.network, datapath), images);
+  compare_everywhere(b.network, datapath, expected, {});
+  // The comparison means something only where codes differ.
+  for (size_t t = 0; t < b.network.tensors.size(); ++t) {
+    const auto& codes = expected.runs()[0].tensors[t];
+    const auto [least, greatest] = std::minmax_element(codes.begin(), codes.end());
+    EXPECT_GT(*greatest - *least, 4) << "tensor " << t << " is almost constant";
+  }
+}
+INSTANTIATE_TEST_SUITE_P(All, Requantizers, testing::ValuesIn(requantize_cases()),
+                         [](const auto& test) { return test.param.name; });
+
+// --- accumulation ---
+
+Accumulation nested(std::vector<Stage> inner, int bits, OverflowPolicy overflow,
+                    BiasMode bias = BiasMode::kPreload) {
+  Accumulation a = chain(bits, overflow, bias);
+  a.stages.insert(a.stages.begin(), inner.begin(), inner.end());
+  return a;
+}
+
+struct AccumulationCase {
+  const char* name;
+  Accumulation accumulation;
+  bool overflows;
+};
+void PrintTo(const AccumulationCase& c, std::ostream* out) { *out << c.name; }
+
+class Accumulations : public testing::TestWithParam<AccumulationCase> {};
+
+TEST_P(Accumulations, EveryTensorAndCountEqualsThePlainExecution) {
+  Datapath datapath = wide_datapath();
+  datapath.accumulation = GetParam().accumulation;
+  NetworkBuilder b = residual_network(5, false, 3000);
+  const std::vector<int32_t> images = b.images(17);
+  const Expected expected(b.network, PlainNetwork(b.network, datapath), images);
+  compare_everywhere(b.network, datapath, expected, {});
+  OverflowCounts all;
+  for (size_t l = 0; l < b.network.layers.size(); ++l) {
+    const OverflowCounts counts = expected.counts(l, 0, expected.images());
+    all.additions_overflowed += counts.additions_overflowed;
+    all.outputs_wrong += counts.outputs_wrong;
+  }
+  EXPECT_EQ(all.additions_overflowed > 0, GetParam().overflows);
+  EXPECT_EQ(all.outputs_wrong > 0, GetParam().overflows);
+}
+
+const Stage kTree3{.kind = Stage::Kind::kTree, .length = 3};
+const Stage kChain4{.length = 4, .bits = 12, .overflow = kSaturate};
+const AccumulationCase kAccumulations[] = {
+    {"Exact32", chain(32, kWrap), false},
+    {"Exact48Saturate", chain(48, kSaturate), false},
+    {"Wrap16", chain(16, kWrap), true},
+    {"Wrap12", chain(12, kWrap), true},
+    {"Wrap10BiasLast", chain(10, kWrap, BiasMode::kLast), true},
+    {"Saturate14", chain(14, kSaturate), true},
+    {"Saturate12BiasLast", chain(12, kSaturate, BiasMode::kLast), true},
+    {"Saturate3", chain(3, kSaturate), true},
+    {"Wrap2", chain(2, kWrap), true},
+    {"Tree3Wrap12", tree_chain(3, 12, kWrap), true},
+    {"Tree16Saturate13", tree_chain(16, 13, kSaturate), true},
+    {"Tree16Saturate13BiasLast", tree_chain(16, 13, kSaturate, BiasMode::kLast), true},
+    {"TreeWiderThanK", tree_chain(100, 11, kSaturate), true},
+    {"NestedChains", nested({kChain4}, 16, kSaturate), true},
+    {"NestedChainsWrap",
+     nested({{.length = 4, .bits = 12, .overflow = kWrap}}, 16, kWrap, BiasMode::kLast), true},
+    {"NestedWrapInSaturate", nested({{.length = 9, .bits = 13, .overflow = kWrap}}, 14, kSaturate),
+     true},
+    {"TreeInChainInChain", nested({kTree3, kChain4}, 14, kWrap), true},
+    {"NestedWideEnough", nested({{.length = 4, .bits = 30}}, 32, kWrap), false},
+};
+INSTANTIATE_TEST_SUITE_P(Stages, Accumulations, testing::ValuesIn(kAccumulations),
+                         [](const auto& test) { return test.param.name; });
+
+TEST(Simulator, OrderOfReductionIsTheDatapaths) {
+  Datapath datapath = wide_datapath();
+  datapath.accumulation = chain(13, kSaturate);
+  NetworkBuilder b = residual_network(5, false, 3000);
+  const std::vector<int32_t> images = b.images(2);
+  const PlainRun channel_first = PlainNetwork(b.network, datapath).run(slice(images, 90, 0, 1));
+  using Axis = ReductionAxis;
+  datapath.accumulation.order = {Axis::kCol, Axis::kChannel, Axis::kRow};
+  const Expected expected(b.network, PlainNetwork(b.network, datapath), images);
+  EXPECT_NE(expected.runs()[0].tensors, channel_first.tensors) << "the order does not matter here";
+  compare_everywhere(b.network, datapath, expected, {});
+}
+
+TEST(Simulator, OutermostReplacesOnlyTheOutermostChain) {
+  Datapath datapath = wide_datapath();
+  datapath.accumulation = nested({kChain4}, 30, kWrap);
+  datapath.layers["layer1"].accumulation = tree_chain(3, 24, kWrap, BiasMode::kLast);
+  NetworkBuilder b = residual_network(7, false);
+  const std::vector<int32_t> images = b.images(2);
+  PlainNetwork plain(b.network, datapath);
+  plain.outermost = RunOptions::Outermost{12, kSaturate};
+  EXPECT_EQ(plain.accumulation(b.network.layers[1]), tree_chain(3, 12, kSaturate, BiasMode::kLast));
+  compare_everywhere(b.network, datapath, Expected(b.network, plain, images),
+                     {.outermost = plain.outermost});
+}
+
+TEST(Simulator, LayersMayHaveTheirOwnAccumulation) {
+  Datapath datapath = wide_datapath();
+  datapath.layers["layer0"].accumulation = chain(11, kSaturate);
+  datapath.layers["layer2"].accumulation = nested({kChain4}, 12, kWrap);
+  NetworkBuilder b = residual_network(8, false);
+  const std::vector<int32_t> images = b.images(2);
+  const Expected expected(b.network, PlainNetwork(b.network, datapath), images);
+  EXPECT_GT(expected.counts(0, 0, 2).outputs_hit, 0);
+  EXPECT_EQ(expected.counts(1, 0, 2).outputs_hit, 0);
+  EXPECT_GT(expected.counts(2, 0, 2).outputs_hit, 0);
+  compare_everywhere(b.network, datapath, expected, {});
+}
+
+// --- census ---
+
+// From the reference's running sums, image by image.
+LayerCensus reference_census(const QuantizedNetwork& network, const QuantizedLayer& layer,
+                             const Accumulation& accumulation, const Expected& expected) {
+  LayerCensus census(layer.bias, accumulation.bias);
+  const auto& workload = std::get<MatmulWorkload>(layer.workload);
+  const int64_t pixels = workload.window.ofmap_pixels();
+  for (const PlainRun& run : expected.runs()) {
+    const PrefixExtremes e =
+        reference_extremes(workload, run.tensors[static_cast<size_t>(layer.ifmaps[0])],
+                           network.tensor(layer.ifmaps[0]).quantization.zero_point, layer.weights,
+                           layer.bias, accumulation, layer.weight_zero_points);
+    for (int64_t oc = 0; oc < workload.window.ofmap_channels; ++oc) {
+      census.add_row(oc, pixels, e.sums.data() + oc * pixels, e.low.data() + oc * pixels,
+                     e.high.data() + oc * pixels);
+    }
+  }
+  return census;
+}
+
+void expect_equal(const LayerCensus& got, const LayerCensus& wanted, const std::string& what) {
+  EXPECT_EQ(got.outputs(), wanted.outputs()) << what;
+  EXPECT_EQ(got.least(), wanted.least()) << what;
+  EXPECT_EQ(got.greatest(), wanted.greatest()) << what;
+  EXPECT_EQ(got.observed_bits(), wanted.observed_bits()) << what;
+  ASSERT_EQ(got.channels(), wanted.channels()) << what;
+  for (int bits = LayerCensus::kMinBits; bits <= LayerCensus::kMaxBits; ++bits) {
+    for (int64_t c = 0; c < wanted.channels(); ++c) {
+      EXPECT_EQ(got.hit(bits, kWrap, c), wanted.hit(bits, kWrap, c)) << what << " @ " << bits;
+      EXPECT_EQ(got.hit(bits, kSaturate, c), wanted.hit(bits, kSaturate, c))
+          << what << " @ " << bits;
+      EXPECT_EQ(got.final_misfit(bits, c), wanted.final_misfit(bits, c)) << what << " @ " << bits;
+    }
   }
 }
 
-RC_GTEST_PROP(SimulatorProperty, RandomNetworksAndBatches, ()) {
-  const auto seed = *rc::gen::arbitrary<uint32_t>();
-  const auto bits = *rc::gen::inRange(4, 16);
-  const auto lanes = *rc::gen::inRange<int64_t>(1, 10);
-  const auto images = *rc::gen::element<int64_t>(1, 2, 5);
-  const auto policy = *rc::gen::element(OverflowPolicy::kWrap, OverflowPolicy::kSaturate);
+struct CensusCase {
+  const char* name;
+  Accumulation accumulation;
+  int64_t bias_magnitude;  // beyond narrow widths: the start itself is fitted
+};
+void PrintTo(const CensusCase& c, std::ostream* out) { *out << c.name; }
+
+class NetworkCensus : public testing::TestWithParam<CensusCase> {};
+
+TEST_P(NetworkCensus, EqualsTheOneOfTheReference) {
+  const CensusCase& c = GetParam();
+  Datapath datapath = wide_datapath();
+  datapath.accumulation = c.accumulation;
+  NetworkBuilder b = residual_network(11, false, c.bias_magnitude);
+  const std::vector<int32_t> images = b.images(17);
+  Datapath exact = datapath;  // a census's sums are never fitted
+  exact.accumulation = c.accumulation.with_outermost(48, kWrap);
+  const Expected expected(b.network, PlainNetwork(b.network, exact), images);
+  for (const KernelTable* kernels : supported_kernels()) {
+    const Simulator simulator(b.network, datapath,
+                              {.outermost = {}, .census = true, .kernels = kernels});
+    for (const int64_t batch : kBatches) expected.compare(simulator, 0, batch, false, c.name);
+    Simulator::State state = simulator.make_state();
+    for (int64_t first = 0; first < 17; first += 6) {  // 6, 6, 5
+      const int64_t count = std::min<int64_t>(6, 17 - first);
+      simulator.run(slice(images, 90, first, count), count, state);
+    }
+    for (size_t l = 0; l < b.network.layers.size(); ++l) {
+      const QuantizedLayer& layer = b.network.layers[l];
+      if (!std::holds_alternative<MatmulWorkload>(layer.workload)) continue;
+      expect_equal(state.records[l].census,
+                   reference_census(b.network, layer, c.accumulation, expected),
+                   fmt::format("{}, {}, {}", c.name, kernels->name, layer.name));
+    }
+  }
+}
+const CensusCase kCensuses[] = {
+    {"Chain", chain(16, kSaturate), 100},
+    {"ChainBiasLast", chain(16, kWrap, BiasMode::kLast), 60000},
+    {"WideBias", chain(12, kSaturate), 60000},
+    {"WidestBiasInInt32", chain(12, kSaturate), (int64_t{1} << 31) - (int64_t{1} << 22)},
+    {"BiasBeyondTheFastPath", chain(12, kSaturate), (int64_t{1} << 31) - 1},
+    {"Tree3", tree_chain(3, 12, kWrap), 3000},
+    {"Tree16BiasLast", tree_chain(16, 12, kWrap, BiasMode::kLast), 3000},
+    {"Tree100", tree_chain(100, 12, kWrap), 60000},
+};
+INSTANTIATE_TEST_SUITE_P(Stages, NetworkCensus, testing::ValuesIn(kCensuses),
+                         [](const auto& test) { return test.param.name; });
+
+// The census of one run answers what a run at each width counts, on the first layer, whose ifmap
+// is the same at every width.
+TEST(Simulator, CensusPredictsTheCountsOfEveryWidth) {
+  const Datapath datapath = wide_datapath();
+  NetworkBuilder b = residual_network(13, false, 60000);
+  const std::vector<int32_t> images = b.images(5);
+  const Simulator observer(b.network, datapath, {.outermost = {}, .census = true});
+  Simulator::State seen = observer.make_state();
+  observer.run(images, 5, seen);
+  const LayerCensus& census = seen.records[0].census;
+  int64_t hits = 0;
+  for (int bits = LayerCensus::kMinBits; bits <= 34; ++bits) {
+    for (const OverflowPolicy policy : {kWrap, kSaturate}) {
+      const Simulator narrow(b.network, datapath,
+                             {.outermost = RunOptions::Outermost{bits, policy}, .count = true});
+      Simulator::State state = narrow.make_state();
+      narrow.run(images, 5, state);
+      EXPECT_EQ(state.records[0].counts.outputs_hit, census.hit(bits, policy)) << bits;
+      if (policy == kWrap) {
+        EXPECT_EQ(state.records[0].counts.outputs_wrong, census.final_misfit(bits)) << bits;
+      }
+      if (bits >= census.observed_bits()) {
+        EXPECT_EQ(state.records[0].counts.additions_overflowed, 0) << bits;
+      }
+      hits += state.records[0].counts.outputs_hit;
+    }
+  }
+  EXPECT_GT(hits, 0);
+  EXPECT_GT(census.hit(census.observed_bits() - 1, kWrap) +
+                census.hit(census.observed_bits() - 1, kSaturate) +
+                census.final_misfit(census.observed_bits() - 1),
+            0)
+      << "the observed width is not the narrowest";
+}
+
+// --- random networks ---
+
+RC_GTEST_PROP(SimulatorProperty, RandomNetworksEqualThePlainExecution, ()) {
+  const auto flag = [] { return *rc::gen::arbitrary<bool>(); };
+  Datapath datapath = wide_datapath();
+  datapath.requantize.kind =
+      *rc::gen::element(RequantizeConfig::Kind::kFloat32, RequantizeConfig::Kind::kMultiplierShift,
+                        RequantizeConfig::Kind::kGemmlowp, RequantizeConfig::Kind::kPowerOfTwo);
+  datapath.requantize.rounding =
+      *rc::gen::element(Rounding::kHalfUp, Rounding::kHalfEven, Rounding::kHalfAway,
+                        Rounding::kTruncate, Rounding::kFloor);
+  datapath.requantize.multiplier_bits = *rc::gen::inRange(2, 32);
+  const auto policy = *rc::gen::element(kWrap, kSaturate);
   const auto bias = *rc::gen::element(BiasMode::kPreload, BiasMode::kLast);
-  compare(make_network(seed), make_datapath({}, tree_chain(lanes, bits, policy, bias)), images,
-          false, *rc::gen::arbitrary<bool>(), default_kernels());
+  const auto bits = *rc::gen::inRange(2, 34);
+  const auto lanes = *rc::gen::element<int64_t>(1, 2, 3, 5, 16);
+  datapath.accumulation =
+      lanes == 1 ? chain(bits, policy, bias) : tree_chain(lanes, bits, policy, bias);
+  if (*rc::gen::inRange(0, 4) == 0) {
+    datapath.accumulation =
+        nested({{.length = lanes, .bits = 12, .overflow = policy}}, bits, policy, bias);
+  }
+  NetworkBuilder b(*rc::gen::arbitrary<uint32_t>(),
+                   datapath.requantize.kind == RequantizeConfig::Kind::kPowerOfTwo);
+  b.bias_magnitude = *rc::gen::element<int64_t>(0, 300, 100000, (int64_t{1} << 31) - 1);
+  const auto format = [&] { return IntegerFormat{*rc::gen::inRange(2, 9), flag()}; };
+  const int64_t rows = *rc::gen::inRange<int64_t>(1, 7), cols = *rc::gen::inRange<int64_t>(1, 7);
+  int last = b.input({2, rows, cols}, format(), 1);
+  const int layers = *rc::gen::inRange(1, 6);
+  for (int i = 0; i < layers; ++i) {
+    const int64_t channels = b.network.tensor(last).shape[0];
+    LayerShape s;  // padded 3x3: extents stay
+    switch (*rc::gen::inRange(0, 6)) {
+      case 0:
+        s.groups = flag() ? channels : 1;
+        s.group_ofmaps = *rc::gen::inRange<int64_t>(1, 4);
+        last = b.matmul(last, s, {.format = format(), .per_channel = flag(), .asymmetric = flag()},
+                        format(), flag());
+        break;
+      case 1:
+        last = b.sum(last, last, format(), flag());
+        break;
+      case 2:
+        last = b.max_pool(last, {}, flag(), format());
+        break;
+      case 3:
+        last = b.move({last, last}, 1, flag(), format());
+        break;
+      case 4:
+        last = b.clamp(last, format());
+        break;
+      default:
+        s.kernel_rows = s.kernel_cols = 1;
+        s.pad_top = s.pad_left = s.pad_bottom = s.pad_right = 0;
+        last = b.matmul(last, s, {.format = format()}, format(), flag());
+    }
+  }
+  const std::vector<int32_t> images = b.images(3);
+  const Expected expected(b.network, PlainNetwork(b.network, datapath), images);
+  for (const KernelTable* kernels : supported_kernels()) {
+    for (const bool count : {false, true}) {
+      const Simulator simulator(b.network, datapath,
+                                {.outermost = {}, .count = count, .kernels = kernels});
+      expected.compare(simulator, 0, 3, count, kernels->name);
+    }
+  }
   RC_ASSERT(!testing::Test::HasFailure());
 }
 
-TEST(Simulator, BatchesAndThreadsChangeNothing) {
-  const QuantizedNetwork n = make_network(7);
-  const Simulator simulator(n, make_datapath({}, tree_chain(4, 10, OverflowPolicy::kSaturate)),
-                            {.outermost = {}, .census = false, .count = true});
-  const int64_t images = 50;
-  const std::vector<int32_t> codes = random_images(images, 1),
-                             labels(static_cast<size_t>(images), 4);
-  const CodeSource source{
-      .fill = [&](int64_t first, int64_t count,
-                  int32_t* to) { std::copy_n(codes.begin() + first * 72, count * 72, to); },
-      .labels = labels};
-  std::vector<Evaluation> runs;
-  for (const size_t threads : {1, 2}) {
+// --- evaluate ---
+
+struct Labelled {
+  NetworkBuilder builder = residual_network(17, false, 3000);
+  std::vector<int32_t> images = builder.images(41);  // 16, 16, 9
+  std::vector<int32_t> labels;
+  Labelled() {
+    for (int32_t i = 0; i < 41; ++i) labels.push_back(i * 7 % 10);
+  }
+  CodeSource source() const {
+    return {.fill =
+                [this](int64_t first, int64_t count, int32_t* codes) {
+                  const auto from = slice(images, 90, first, count);
+                  std::copy(from.begin(), from.end(), codes);
+                },
+            .labels = labels};
+  }
+};
+
+TEST(Evaluate, OneThreadTwoThreadsAndAnyBatchesGiveTheSame) {
+  const Labelled data;
+  Datapath datapath = wide_datapath();
+  datapath.accumulation = chain(12, kSaturate);
+  const Simulator simulator(data.builder.network, datapath, {.outermost = {}, .count = true});
+  const auto run = [&](size_t threads) {
     const tbb::global_control limit(tbb::global_control::max_allowed_parallelism, threads);
-    runs.push_back(evaluate(simulator, source, Progress::none()));
+    return evaluate(simulator, data.source(), Progress::none());
+  };
+  const Evaluation one = run(1), two = run(2);
+  EXPECT_EQ(one.predictions, two.predictions);
+  EXPECT_EQ(one.mean_loss, two.mean_loss);
+  EXPECT_EQ(one.top5_correct, two.top5_correct);
+
+  Simulator::State whole = simulator.make_state();
+  simulator.run(data.images, 41, whole);
+  const QuantizedNetwork& network = data.builder.network;
+  int64_t correct = 0, hit = 0;
+  for (size_t i = 0; i < 41; ++i) {
+    const auto logits =
+        slice(whole.tensors[static_cast<size_t>(network.output)], 10, static_cast<int64_t>(i), 1);
+    const auto best = static_cast<int32_t>(std::max_element(logits.begin(), logits.end()) -
+                                           logits.begin());  // the scale is positive
+    EXPECT_EQ(one.predictions[i], best);
+    correct += best == data.labels[i];
   }
-  EXPECT_EQ(runs[0].predictions, runs[1].predictions);
-  EXPECT_EQ(runs[0].mean_loss, runs[1].mean_loss);
-  EXPECT_EQ(runs[0].records[0].counts.additions_overflowed,
-            runs[1].records[0].counts.additions_overflowed);
-  Simulator::State state = simulator.make_state();
-  std::vector<int32_t> predictions;
-  for (int64_t image = 0; image < images; ++image) {
-    simulator.run(std::span(codes).subspan(static_cast<size_t>(image * 72), 72), 1, state);
-    const auto& out = state.tensors[static_cast<size_t>(n.output)];
-    predictions.push_back(
-        static_cast<int32_t>(std::max_element(out.begin(), out.end()) - out.begin()));
+  EXPECT_EQ(one.top1_correct, correct);
+  for (size_t l = 0; l < network.layers.size(); ++l) {
+    for (const Evaluation* e : {&one, &two}) {
+      EXPECT_EQ(e->records[l].counts.outputs_hit, whole.records[l].counts.outputs_hit);
+      EXPECT_EQ(e->records[l].counts.outputs_wrong, whole.records[l].counts.outputs_wrong);
+      EXPECT_EQ(e->records[l].counts.additions_overflowed,
+                whole.records[l].counts.additions_overflowed);
+    }
+    hit += whole.records[l].counts.outputs_hit;
   }
-  EXPECT_EQ(predictions, runs[0].predictions);
+  EXPECT_GT(hit, 0);
 }
 
-void refused(const QuantizedNetwork& n, const Datapath& datapath, const RunOptions& options,
-             const std::string& where) {
-  try {
-    const Simulator simulator(n, datapath, options);
-    ADD_FAILURE() << "accepted, but should name " << where;
-  } catch (const InputError& error) {
-    EXPECT_EQ(error.problem().where, where);
+TEST(Evaluate, MergesTheCensusOfEveryBatch) {
+  const Labelled data;
+  const Simulator simulator(data.builder.network, wide_datapath(),
+                            {.outermost = {}, .census = true});
+  const tbb::global_control limit(tbb::global_control::max_allowed_parallelism, 2);
+  const Evaluation all = evaluate(simulator, data.source(), Progress::none());
+  Simulator::State whole = simulator.make_state();
+  simulator.run(data.images, 41, whole);
+  for (size_t l = 0; l < whole.records.size(); ++l) {
+    if (whole.records[l].census.channels() == 0) continue;
+    expect_equal(all.records[l].census, whole.records[l].census, fmt::format("layer {}", l));
   }
 }
 
-TEST(Simulator, RefusesBeforeAnyWorkNamingTheLayer) {
-  const QuantizedNetwork n = make_network(1);
-  Datapath narrow = make_datapath({}, chain(20, OverflowPolicy::kWrap)), thin_weights = narrow;
-  narrow.ifmap = {3, false};
-  thin_weights.weight = {4, true};  // the depthwise layer's uint4 do not fit
-  refused(n, narrow, {}, "layer 'conv'");
-  refused(n, thin_weights, {}, "layer 'depthwise'");
-  refused(n,
-          make_datapath({.kind = RequantizeConfig::Kind::kPowerOfTwo},
-                        chain(20, OverflowPolicy::kWrap)),
-          {}, "layer 'conv'");
-  refused(n, make_datapath({}, nested()), {.outermost = {}, .census = true}, "layer 'conv'");
-}
-
-TEST(Score, TiesGoToTheLowerClass) {
-  const std::vector<float> logits = {1, 3, 3, 0};
-  EXPECT_EQ(score_image(logits, 2).prediction, 1);
+TEST(Evaluate, ScoresByHand) {
+  const std::vector<float> logits = {1, 3, 3, 0, -1, 2, 0.5F};
+  EXPECT_EQ(score_image(logits, 1).prediction, 1) << "the lowest class of a tie";
   EXPECT_TRUE(score_image(logits, 1).top1);
   EXPECT_FALSE(score_image(logits, 2).top1);
-  EXPECT_TRUE(score_image(logits, 3).top5);
-  EXPECT_NEAR(score_image(logits, 0).loss, std::log(1 + 2 * std::exp(2.0) + std::exp(-1.0)), 1e-6);
+  EXPECT_TRUE(score_image(logits, 6).top5);   // 1, 2, 5, 0 are before it
+  EXPECT_FALSE(score_image(logits, 3).top5);  // and 6
+  double sum = 0;
+  for (const float logit : logits) sum += std::exp(static_cast<double>(logit));
+  EXPECT_NEAR(score_image(logits, 5).loss, std::log(sum) - 2, 1e-12);
+}
+
+// --- refusals ---
+
+std::string refusal(const QuantizedNetwork& network, const Datapath& datapath,
+                    const RunOptions& options = {}) {
+  try {
+    const Simulator simulator(network, datapath, options);
+  } catch (const InputError& error) {
+    EXPECT_FALSE(error.problem().fix.empty());
+    return error.what();
+  }
+  ADD_FAILURE() << "no InputError";
+  return "";
+}
+
+TEST(Simulator, RefusesOperandsThatTheDatapathDoesNotTake) {
+  const NetworkBuilder b = residual_network(1, false);
+  Datapath datapath = wide_datapath();
+  datapath.ifmap = {8, false};  // the third layer's ifmap is int8
+  EXPECT_THAT(refusal(b.network, datapath),
+              testing::HasSubstr("layer 'layer2': ifmap is int8, the datapath takes uint8"));
+  datapath = wide_datapath();
+  datapath.weight = {7, true};
+  EXPECT_THAT(refusal(b.network, datapath),
+              testing::HasSubstr("layer 'layer0': weight is int8, the datapath takes int7"));
+  datapath.layers["layer0"].weight_bits = 8;  // now the next one that is too wide
+  EXPECT_THAT(refusal(b.network, datapath), testing::HasSubstr("layer 'layer11'"));
+  datapath.layers["layer11"].weight_bits = 8;
+  EXPECT_NO_THROW(Simulator(b.network, datapath));
+}
+
+TEST(Simulator, RefusesScalesThatAShiftCannotGive) {
+  Datapath datapath = wide_datapath();
+  datapath.requantize.kind = RequantizeConfig::Kind::kPowerOfTwo;
+  NetworkBuilder b = residual_network(1, true);
+  EXPECT_NO_THROW(Simulator(b.network, datapath));
+  b.network.layers[1].weight_scales[2] *= 1.5F;
+  EXPECT_THAT(refusal(b.network, datapath),
+              testing::HasSubstr("layer 'layer1': requantize cannot be power_of_two"));
+  NetworkBuilder sum = residual_network(1, true);
+  sum.network.tensors[4].quantization.scale *= 3;  // of the addition
+  EXPECT_THAT(refusal(sum.network, datapath), testing::HasSubstr("layer 'layer3': requantize"));
+}
+
+TEST(Simulator, RefusesACensusOfNestedChains) {
+  const NetworkBuilder b = residual_network(1, false);
+  Datapath datapath = wide_datapath();
+  datapath.layers["layer2"].accumulation = nested({kChain4}, 16, kWrap);
+  EXPECT_NO_THROW(Simulator(b.network, datapath));
+  EXPECT_THAT(refusal(b.network, datapath, {.outermost = {}, .census = true}),
+              testing::HasSubstr("layer 'layer2': accumulation.stages are [chain 4 @ 12"));
 }
 
 }  // namespace
