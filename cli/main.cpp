@@ -3,6 +3,9 @@
 #include <fmt/format.h>
 
 #include <CLI/CLI.hpp>
+#include <cerrno>
+#include <cstdio>
+#include <cstring>
 
 #include "cli/demo.h"
 #include "cli/terminal_progress.h"
@@ -12,6 +15,18 @@
 namespace {
 
 constexpr int kDone = 0, kBadInput = 1, kMismatch = 2, kInterrupted = 130, kBug = 70;
+
+// What the command line's parser refuses, said as every other bad input.
+std::string usage_message(const CLI::App* app, const CLI::Error& error) {
+  std::string verb;
+  for (const CLI::App* parsed : app->get_subcommands()) verb += parsed->get_name() + " ";
+  std::vector<std::string> known;
+  for (const CLI::App* one : app->get_subcommands([](const CLI::App*) { return true; }))
+    known.push_back(one->get_name());
+  return fmt::format("widthwise: {}{}.\n  fix: widthwise {}--help lists what is allowed\n",
+                     error.what(), verb.empty() ? ", one of " + widthwise::list_names(known) : "",
+                     verb);
+}
 
 std::string command_line(int argc, char** argv) {
   std::string text = "widthwise";
@@ -24,6 +39,7 @@ int run(int argc, char** argv) {
   CLI::App app{
       "Widthwise: how wide an accumulator has to be, what it saves, and whether the RTL does it."};
   app.require_subcommand(1);
+  app.failure_message(usage_message);
   app.set_version_flag("--version", WIDTHWISE_VERSION);
 
   DemoOptions demo;
@@ -100,7 +116,11 @@ int run(int argc, char** argv) {
 
 int main(int argc, char** argv) {
   try {
-    return run(argc, argv);
+    const int code = run(argc, argv);
+    if (std::fflush(stdout) == 0) return code;
+    fmt::print(stderr, "widthwise: stdout cannot be written: {}.\n  fix: make room there\n",
+               std::strerror(errno));
+    return kBadInput;
   } catch (const widthwise::InputError& error) {
     fmt::print(stderr, "widthwise: {}\n", error.what());
     return kBadInput;

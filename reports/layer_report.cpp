@@ -20,7 +20,11 @@ Json one_layer(const QuantizedNetwork& network, const QuantizedLayer& layer,
   const QuantizedTensor& ifmap = network.tensor(layer.ifmaps.at(0));
   const BiasMode mode = datapath.layer_accumulation(layer.name).bias;
   const IntegerFormat ifmap_format = ifmap.quantization.format;
-  const int data_type_bits = layer_data_type_bounds(layer, ifmap.quantization, mode).bits();
+  // No accumulator is narrower: weights that are all zero ask for 1 bit.
+  const auto allowed = [](const SumBounds& sums) {
+    return std::max(kMinAccumulatorBits, sums.bits());
+  };
+  const int data_type_bits = allowed(layer_data_type_bounds(layer, ifmap.quantization, mode));
 
   Json wrap = Json::object(), saturate = Json::object(), misfit = Json::object();
   for (int bits = min_bits; bits <= std::max(min_bits, data_type_bits); ++bits) {
@@ -44,7 +48,7 @@ Json one_layer(const QuantizedNetwork& network, const QuantizedLayer& layer,
            textbook_bits(ifmap_format.bits, workload.unit_weights ? 0 : layer.weight_format.bits,
                          workload.reduction_length())},
           {"data_type_bound_bits", data_type_bits},
-          {"weight_bound_bits", layer_weight_bounds(layer, ifmap.quantization, mode).bits()},
+          {"weight_bound_bits", allowed(layer_weight_bounds(layer, ifmap.quantization, mode))},
           {"observed_bits", census.observed_bits()},
           {"observed_least", census.least()},
           {"observed_greatest", census.greatest()},
