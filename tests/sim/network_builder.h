@@ -70,16 +70,22 @@ class NetworkBuilder {
     return add(layer, {first, second}, tensor(t.shape, out, scale(s), zero_point(out)), relu);
   }
 
-  // Codes in a middle part of the range only.
+  // The last layer writes codes in the middle half of its format's range only.
+  void narrow() {
+    QuantizedLayer& layer = network.layers.back();
+    const IntegerFormat format = network.tensor(layer.ofmap).quantization.format;
+    const auto quarter = static_cast<int32_t>((format.max() - format.min()) / 4);
+    layer.q_min = static_cast<int32_t>(format.min()) + quarter;
+    layer.q_max = static_cast<int32_t>(format.max()) - quarter;
+  }
+
   int clamp(int ifmap, IntegerFormat out) {
     QuantizedLayer layer;
     const QuantizedTensor& t = network.tensor(ifmap);
     layer.workload = ElementwiseWorkload{ElementwiseWorkload::Kind::kClamp, t.elements()};
     const int made =
         add(layer, {ifmap}, tensor(t.shape, out, scale(t.quantization.scale), zero_point(out)));
-    const auto quarter = static_cast<int32_t>((out.max() - out.min()) / 4);
-    network.layers.back().q_min += quarter;
-    network.layers.back().q_max -= quarter;
+    narrow();
     return made;
   }
 
@@ -200,6 +206,7 @@ inline NetworkBuilder residual_network(uint32_t seed, bool power_of_two,
   const int other = b.max_pool(depthwise, half, false, u8);
   const int both = b.move({pooled, other}, 1, false, u8);
   const int shuffled = b.move({both}, 4, true, {});
+  b.narrow();
   const int clamped = b.clamp(shuffled, u8);
   LayerShape whole = point;
   whole.groups = 8;
