@@ -91,6 +91,10 @@ StagedFolder::StagedFolder(fs::path target, std::string marker) {
   if (fs::exists(target_, error) && ::access(target_.c_str(), W_OK) != 0) {
     refuse_write(target_, std::strerror(errno));
   }
+  for (fs::path parent = target_.parent_path();
+       !fs::exists(parent, error) && parent.has_relative_path(); parent = parent.parent_path()) {
+    new_parents_.push_back(parent);
+  }
   staging_ = beside(target_);
   fs::create_directories(staging_, error);
   if (error) refuse_write(target_, error.message());
@@ -98,7 +102,9 @@ StagedFolder::StagedFolder(fs::path target, std::string marker) {
 
 StagedFolder::~StagedFolder() {
   std::error_code ignored;
-  if (!staging_.empty()) fs::remove_all(staging_, ignored);
+  if (staging_.empty()) return;
+  fs::remove_all(staging_, ignored);
+  for (const fs::path& parent : new_parents_) fs::remove(parent, ignored);  // only when empty
 }
 
 void StagedFolder::commit() {

@@ -2,6 +2,7 @@
 #include <filesystem>
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace widthwise {
 
@@ -29,6 +30,7 @@ class StagedFolder {
 
  private:
   std::filesystem::path target_, staging_;
+  std::vector<std::filesystem::path> new_parents_;  // innermost first; go again without a commit()
 };
 
 // SHA-1 of the bytes, lower-case hex: names inputs and configurations in results, no security.

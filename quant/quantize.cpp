@@ -130,10 +130,14 @@ class Quantizer {
     if (found == statistics_.end())
       refuse("statistics", "tensor '" + name + "'", "is missing", "calibrate this network again");
     const TensorStatistics& s = found->second;
-    if (!std::isfinite(s.min) || !std::isfinite(s.max) || s.min > s.max) {
-      refuse("statistics", "tensor '" + name + "'",
-             fmt::format("has range [{}, {}], allowed finite with min <= max", s.min, s.max),
-             "calibrate this network again");
+    if (!std::isfinite(s.min) || !std::isfinite(s.max) || s.min > s.max ||
+        !std::isfinite(s.max - s.min)) {
+      refuse(
+          "statistics", "tensor '" + name + "'",
+          fmt::format(
+              "has range [{}, {}], allowed finite with min <= max, and a width that float32 holds",
+              s.min, s.max),
+          "calibrate this network again");
     }
     const IntegerFormat format{bits(index), config_.ifmap.is_signed};
     if (config_.activations == Symmetry::kSymmetric && !format.is_signed && s.min < 0) {

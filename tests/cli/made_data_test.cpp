@@ -153,7 +153,8 @@ TEST_F(MadeData, TruncatedAndDamagedGzip) {
   put(packed);
   EXPECT_EQ(demo({"--sweep-widths", "0", "--out", "out"}).exit_code, 0);
   fs::remove_all(folder_ / "out");
-  for (const size_t bytes : {size_t{0}, size_t{5}, packed.size() / 2, packed.size() - 9}) {
+  for (const size_t bytes :
+       {size_t{0}, size_t{5}, packed.size() / 2, packed.size() - 9, packed.size() - 4}) {
     put(packed.substr(0, bytes));
     refused({}, {"t10k-images-idx3-ubyte.gz"});
   }

@@ -52,6 +52,16 @@ TEST_F(Files, StagedFolderAppearsWholeOrNotAtAll) {
   EXPECT_EQ(entries(), 1U);
 }
 
+TEST_F(Files, StagedFolderTakesItsNewParentsAwayAgain) {
+  { const StagedFolder staged(folder_ / "a" / "b" / "out", "manifest.json"); }
+  EXPECT_EQ(entries(), 0U);
+  {
+    StagedFolder staged(folder_ / "a" / "b" / "out", "manifest.json");
+    staged.commit();
+  }
+  EXPECT_TRUE(fs::exists(folder_ / "a" / "b" / "out"));
+}
+
 TEST_F(Files, StagedFolderReplacesOnlyItsOwn) {
   fs::create_directories(folder_ / "precious");
   write_file(folder_ / "precious" / "thesis.tex", "x");

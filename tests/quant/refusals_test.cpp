@@ -35,6 +35,14 @@ TEST(Refusals, CalibrationKeepsNotANumberForQuantizeToRefuse) {
   EXPECT_THROW(quantize(network, statistics, {}), InputError);
 }
 
+TEST(Refusals, RangesWiderThanFloat32) {
+  const Model model = load_network(share_folder() / "models" / "zoo" / "plain_cnn.onnx");
+  Statistics statistics;
+  for (const FloatTensor& tensor : model.network.tensors)
+    statistics[tensor.name] = {-3e38F, 3e38F, 1};
+  EXPECT_THROW(quantize(model.network, statistics, {}), InputError);
+}
+
 TEST(Refusals, QcdqRefusesWeightZeroPointsThatDifferByChannel) {
   const Model model = load_network(share_folder() / "models" / "zoo" / "plain_cnn.onnx");
   Statistics statistics;
