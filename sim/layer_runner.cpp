@@ -13,10 +13,6 @@
 namespace widthwise {
 namespace {
 
-const KernelTable& kernels_of(const RunOptions& options) {
-  return options.kernels != nullptr ? *options.kernels : default_kernels();
-}
-
 // Codes of one tensor rescaled to another's; the same quantization moves them as they are.
 class Rescaler {
  public:
@@ -157,6 +153,10 @@ void check_operands(const QuantizedNetwork& network, const QuantizedLayer& layer
 }
 
 }  // namespace
+
+const KernelTable& kernels_of(const RunOptions& options) {
+  return options.kernels != nullptr ? *options.kernels : default_kernels();
+}
 
 void LayerRecord::merge(const LayerRecord& other) {
   census.merge(other.census);

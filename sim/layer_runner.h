@@ -27,6 +27,8 @@ struct RunOptions {
   const KernelTable* kernels = nullptr;  // null: default_kernels()
 };
 
+const KernelTable& kernels_of(const RunOptions& options);
+
 // What one matmul layer did at the widths that it ran with. Kept apart, see docs/datapath.md.
 struct OverflowCounts {
   int64_t additions_overflowed = 0;

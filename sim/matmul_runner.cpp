@@ -85,11 +85,6 @@ class SumSink : public PanelSink {
   const Window& window_;
 };
 
-bool has_census(const Accumulation& accumulation) {
-  const auto& stages = accumulation.stages;
-  return stages.size() == 1 || (stages.size() == 2 && stages[0].kind == Stage::Kind::kTree);
-}
-
 bool only_chain_is_outermost(const Accumulation& accumulation) {
   return std::count_if(accumulation.stages.begin(), accumulation.stages.end(),
                        [](const Stage& s) { return s.kind == Stage::Kind::kChain; }) == 1;
@@ -108,14 +103,14 @@ class MatmulRunner : public LayerRunner {
     if (options.outermost)
       accumulation_ =
           accumulation_.with_outermost(options.outermost->bits, options.outermost->overflow);
-    const KernelTable& kernels = options.kernels != nullptr ? *options.kernels : default_kernels();
+    const KernelTable& kernels = kernels_of(options);
     kernels_ = &kernels;
     const TensorQuantization& ofmap = network.tensor(layer.ofmap).quantization;
     for (int64_t oc = 0; oc < workload_.window.ofmap_channels; ++oc) {
       requantizers_.emplace_back(datapath.requantize, ifmap_.scale, layer.weight_scale(oc), ofmap,
                                  layer.q_min, layer.q_max, kernels);
     }
-    if (census_ && !has_census(accumulation_)) {
+    if (census_ && !has_one_fitted_chain(accumulation_)) {
       throw InputError({.file = "",
                         .where = "layer '" + layer.name + "'",
                         .field = "accumulation.stages",

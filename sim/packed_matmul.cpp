@@ -15,11 +15,6 @@ bool is_fitted(KernelMode mode) {
   return mode != KernelMode::kExact && mode != KernelMode::kCensus;
 }
 
-bool has_fast_stages(const Accumulation& accumulation) {
-  const auto& stages = accumulation.stages;
-  return stages.size() == 1 || (stages.size() == 2 && stages[0].kind == Stage::Kind::kTree);
-}
-
 int64_t magnitude(const TensorQuantization& q) {
   return std::max(std::abs(q.format.min() - q.zero_point), std::abs(q.format.max() - q.zero_point));
 }
@@ -44,6 +39,11 @@ int64_t sum_limit(const QuantizedLayer& layer, int64_t ifmap_magnitude) {
 
 }  // namespace
 
+bool has_one_fitted_chain(const Accumulation& accumulation) {
+  const auto& stages = accumulation.stages;
+  return stages.size() == 1 || (stages.size() == 2 && stages[0].kind == Stage::Kind::kTree);
+}
+
 std::optional<PackedMatmul> PackedMatmul::pack(const QuantizedLayer& layer,
                                                const TensorQuantization& ifmap,
                                                const Accumulation& accumulation, KernelMode mode,
@@ -52,7 +52,7 @@ std::optional<PackedMatmul> PackedMatmul::pack(const QuantizedLayer& layer,
   const Window& w = workload.window;
   const Stage& chain = accumulation.outermost();
   const int64_t limit = sum_limit(layer, magnitude(ifmap));
-  if (mode != KernelMode::kExact && !has_fast_stages(accumulation)) return std::nullopt;
+  if (mode != KernelMode::kExact && !has_one_fitted_chain(accumulation)) return std::nullopt;
   if (magnitude(ifmap) > std::numeric_limits<int16_t>::max()) return std::nullopt;
   if (is_fitted(mode) && chain.bits > 31) return std::nullopt;
   if (limit + (is_fitted(mode) ? int64_t{1} << (chain.bits - 1) : 0) >= kInt32Limit)

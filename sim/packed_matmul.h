@@ -42,6 +42,9 @@ struct Workspace {
   std::vector<PixelRun> runs;
 };
 
+// [chain all] or [tree T, chain all]: what the kernels and a census cover.
+bool has_one_fitted_chain(const Accumulation& accumulation);
+
 // A matmul layer packed for the kernels in one mode: bit-identical to reference_matmul.
 class PackedMatmul {
  public:
