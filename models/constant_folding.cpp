@@ -7,66 +7,44 @@
 #include "core/error.h"
 #include "models/operator.h"
 #include "models/ops/copy.h"
+#include "models/ops/shape.h"
+#include "models/shape_inference.h"
 
 namespace widthwise {
 namespace {
 
 // The tensor of a Constant node, which one of five attributes holds.
-GraphTensor constant_value(const NodeView& view) {
+Tensor constant_value(const NodeView& view) {
   const auto& attributes = view.node().attributes;
   const std::string known = "value, value_float, value_floats, value_int, value_ints";
   if (attributes.size() == 1) {
     const auto& [name, value] = *attributes.begin();
-    if (const auto* tensor = std::get_if<GraphTensor>(&value)) {
+    if (const auto* tensor = std::get_if<Tensor>(&value)) {
       if (name == "value") return *tensor;
     } else if (const auto* real = std::get_if<float>(&value)) {
-      if (name == "value_float") return {ElementType::kFloat, {}, {*real}, {}};
+      if (name == "value_float") return Tensor::scalar(*real);
     } else if (const auto* reals = std::get_if<std::vector<float>>(&value)) {
-      const auto count = static_cast<int64_t>(reals->size());
-      if (name == "value_floats") return {ElementType::kFloat, {count}, *reals, {}};
+      if (name == "value_floats")
+        return Tensor::floats({static_cast<int64_t>(reals->size())}, *reals);
     } else if (const auto* integer = std::get_if<int64_t>(&value)) {
-      if (name == "value_int") return {ElementType::kInt64, {}, {}, {*integer}};
+      if (name == "value_int") return {ElementType::kInt64, {}, std::vector{*integer}};
     } else if (const auto* integers = std::get_if<std::vector<int64_t>>(&value)) {
-      const auto count = static_cast<int64_t>(integers->size());
-      if (name == "value_ints") return {ElementType::kInt64, {count}, {}, *integers};
+      if (name == "value_ints") return Tensor::list(*integers);
     }
   }
   view.refuse("attributes", fmt::format("must be exactly one of {}", known),
               "write the constant as the attribute 'value'");
 }
 
-Values as_values(const GraphTensor& tensor) {
-  if (tensor.type == ElementType::kFloat) return {tensor.floats.begin(), tensor.floats.end()};
-  return {tensor.integers.begin(), tensor.integers.end()};
+// Outputs of a node that reads constants only, by the operator's definition.
+std::vector<Tensor> evaluate_constant(const NodeView& view) {
+  std::vector<const Tensor*> inputs;
+  for (size_t i = 0; i < view.input_count(); ++i) inputs.push_back(view.constant(i));
+  return evaluate_node(NodeView(view.graph(), view.node(), std::move(inputs)));
 }
 
-// Outputs of a node that reads constants only, by the operator's definition.
-std::vector<GraphTensor> evaluate(const NodeView& view) {
-  const Operator& op = checked_operator(view);
-  const std::vector<Shape> shapes = op.infer_shape(view);
-  std::vector<Values> inputs;
-  for (size_t i = 0; i < view.input_count(); ++i) {
-    inputs.push_back(view.has_input(i) ? as_values(*view.constant(i)) : Values{});
-  }
-  for (const Shape& shape : shapes) {
-    if (shape_elements(shape) < 0)
-      view.refuse("output", "is too large", "let the exporter fold constants");
-  }
-  const std::vector<Values> outputs = op.reference(view, inputs);
-  std::vector<GraphTensor> tensors;
-  for (size_t i = 0; i < outputs.size(); ++i) {
-    GraphTensor& tensor = tensors.emplace_back();
-    tensor.type = view.constant(0)->type;
-    tensor.shape = shapes[i];
-    for (const double value : outputs[i]) {
-      if (tensor.type == ElementType::kFloat) {
-        tensor.floats.push_back(static_cast<float>(value));
-      } else {
-        tensor.integers.push_back(static_cast<int64_t>(value));
-      }
-    }
-  }
-  return tensors;
+bool says_how_quantized(const GraphNode& node) {
+  return node.op_type == "DequantizeLinear" || node.domain == kQonnxDomain;
 }
 
 bool is_constant(const NodeView& view) {
@@ -78,6 +56,12 @@ bool copies(const NodeView& view) {
   return is_copy(view);
 }
 
+// Shape of an activation of one image.
+bool is_known_shape(const NodeView& view, const ValueShapes& shapes) {
+  return view.node().op_type == "Shape" && view.has_input(0) &&
+         shapes.contains(view.node().inputs[0]);
+}
+
 void rename(Graph& graph, const std::string& from, const std::string& to) {
   for (GraphNode& node : graph.nodes) {
     for (std::string& value : node.inputs) value = value == from ? to : value;
@@ -87,51 +71,61 @@ void rename(Graph& graph, const std::string& from, const std::string& to) {
 
 }  // namespace
 
-void fold_constants(Graph& graph) {
-  const ValueShapes none;
+void fold_constants(Graph& graph, const FoldOptions& options) {
+  ValueShapes shapes;
+  if (options.one_image) shapes = image_input_shapes(graph);
   std::map<std::string, std::string> renamed;  // output of a copy -> its input
   std::vector<GraphNode> kept;
   for (GraphNode& node : graph.nodes) {
     for (std::string& value : node.inputs) {
       if (const auto found = renamed.find(value); found != renamed.end()) value = found->second;
     }
-    const NodeView view(graph, node, none);
-    if (node.op_type == "Constant") {
+    const NodeView view(graph, node, shapes, options.one_image);
+    if (node.op_type == "Constant" && node.domain == kOnnxDomain) {
       if (node.outputs.size() != 1) view.refuse("outputs", "must be one", "correct the file");
       graph.initializers[node.outputs[0]] = constant_value(view);
-    } else if (is_constant(view)) {
-      const auto tensors = evaluate(view);
+    } else if (is_constant(view) &&
+               !(options.keep_quantized_constants && says_how_quantized(node))) {
+      const auto tensors = evaluate_constant(view);
       for (size_t i = 0; i < node.outputs.size() && i < tensors.size(); ++i) {
         graph.initializers[node.outputs[i]] = tensors[i];
       }
-    } else if (copies(view) && node.outputs.size() == 1 && node.outputs[0] != graph.output.name) {
+    } else if (is_known_shape(view, shapes)) {
+      checked_operator(view);
+      graph.initializers[node.outputs.at(0)] = shape_value(view);
+    } else if (copies(view) && node.outputs.size() == 1 && !graph.is_output(node.outputs[0])) {
       renamed[node.outputs[0]] = node.inputs[0];
     } else {
+      if (options.one_image) add_output_shapes(view, shapes);
       kept.push_back(node);
     }
   }
   graph.nodes = std::move(kept);
-  if (graph.initializers.contains(graph.output.name)) {
+  for (const GraphValue& output : graph.outputs) {
+    if (!options.one_image || !graph.initializers.contains(output.name)) continue;
     throw InputError({.file = graph.file,
-                      .where = fmt::format("output '{}'", graph.output.name),
+                      .where = fmt::format("output '{}'", output.name),
                       .field = "",
                       .problem = "does not depend on the input",
                       .fix = "name an output that is computed from the input"});
   }
-  // A copy that writes the output: whoever writes its input writes the output instead. One
-  // that only copies the network's input stays.
+  // A copy that writes an output: whoever writes its input writes the output instead. One
+  // that copies an input, a constant or another output stays.
+  const ValueShapes none;
   for (size_t i = 0; i < graph.nodes.size(); ++i) {
     const GraphNode node = graph.nodes[i];
     const bool copy = is_copy(NodeView(graph, node, none));
-    if (!copy || node.outputs.size() != 1 || node.inputs[0] == graph.input.name) continue;
-    graph.nodes.erase(graph.nodes.begin() + static_cast<std::ptrdiff_t>(i));
+    if (!copy || node.outputs.size() != 1 || graph.is_input(node.inputs[0]) ||
+        graph.is_output(node.inputs[0]) || graph.initializers.contains(node.inputs[0]))
+      continue;
+    graph.nodes.erase(graph.nodes.begin() + static_cast<std::ptrdiff_t>(i--));
     rename(graph, node.inputs[0], node.outputs[0]);
-    break;  // only one writes the output
   }
 }
 
 void remove_unused(Graph& graph) {
-  std::set<std::string> needed = {graph.output.name};
+  std::set<std::string> needed;
+  for (const GraphValue& output : graph.outputs) needed.insert(output.name);
   std::vector<GraphNode> kept;
   for (auto node = graph.nodes.rbegin(); node != graph.nodes.rend(); ++node) {
     bool used = false;

@@ -3,12 +3,19 @@
 
 namespace widthwise {
 
-// Turns Constant nodes, and nodes that read constants only, into initializers, and removes copies
-// (see ops/copy.h) by renaming. Throws InputError for what is not supported and for a constant
-// output.
-void fold_constants(Graph& graph);
+struct FoldOptions {
+  // The graph is one of images, whose batch counts as 1: Shape of an activation is a constant.
+  bool one_image = false;
+  // DequantizeLinear, Quant and BipolarQuant of constants stay: they say how weights are quantized.
+  bool keep_quantized_constants = false;
+};
 
-// Removes nodes that the output does not depend on and initializers that nobody reads.
+// Turns Constant nodes, and nodes that read constants only, into initializers, and removes copies
+// (see ops/copy.h) by renaming. Throws InputError for what is not supported, and with one_image for
+// a constant output.
+void fold_constants(Graph& graph, const FoldOptions& options);
+
+// Removes nodes that no output depends on and initializers that nobody reads.
 void remove_unused(Graph& graph);
 
 }  // namespace widthwise

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "models/constant_folding.h"
+#include "models/operator.h"
 #include "models/shape_inference.h"
 #include "models/sliding_window.h"
 
@@ -78,23 +79,32 @@ std::vector<Values> run_float_reference(const FloatNetwork& network, const Value
 }
 
 std::map<std::string, Values> run_graph_reference(Graph graph, const Values& image) {
-  fold_constants(graph);
-  const ValueShapes shapes = infer_shapes(graph);
-  std::map<std::string, Values> values = {{graph.input.name, image}};
+  fold_constants(graph, {});
+  std::map<std::string, Tensor> values;
   for (const auto& [name, tensor] : graph.initializers) {
-    if (tensor.type == ElementType::kFloat)
-      values[name] = {tensor.floats.begin(), tensor.floats.end()};
+    values[name] = tensor.type() == ElementType::kFloat
+                       ? Tensor(ElementType::kDouble, tensor.shape(), tensor.reals())
+                       : tensor;
   }
+  // A fixed batch is filled with copies of the image, of which the first one counts.
+  const std::string& input = graph.inputs.at(0).name;
+  const Shape shape = input_shapes(graph).at(input);
+  Values batch;
+  for (int64_t i = 0; i < shape[0]; ++i) batch.insert(batch.end(), image.begin(), image.end());
+  values[input] = Tensor(ElementType::kDouble, shape, batch);
+  std::map<std::string, Values> result = {{input, image}};
   for (const GraphNode& node : graph.nodes) {
-    const NodeView view(graph, node, shapes);
-    std::vector<Values> inputs;
-    for (const std::string& value : node.inputs) inputs.push_back(values[value]);
-    const auto outputs = checked_operator(view).reference(view, inputs);
+    std::vector<const Tensor*> inputs;
+    for (const std::string& value : node.inputs)
+      inputs.push_back(value.empty() ? nullptr : &values.at(value));
+    const auto outputs = evaluate_node(NodeView(graph, node, std::move(inputs)));
     for (size_t i = 0; i < node.outputs.size() && i < outputs.size(); ++i) {
       values[node.outputs[i]] = outputs[i];
+      result[node.outputs[i]] = outputs[i].reals();
+      result[node.outputs[i]].resize(static_cast<size_t>(outputs[i].elements() / shape[0]));
     }
   }
-  return values;
+  return result;
 }
 
 }  // namespace widthwise

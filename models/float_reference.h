@@ -3,10 +3,12 @@
 #include <string>
 #include <vector>
 
+#include "models/graph.h"
 #include "models/network.h"
-#include "models/operator.h"
 
 namespace widthwise {
+
+using Values = std::vector<double>;  // a tensor of one image in row-major order
 
 // Runs one image through the layers, one scalar operation after the other, in double. Returns every
 // tensor of the network in row-major order. What FloatExecutor is tested against.

@@ -24,7 +24,7 @@ std::optional<FoldableNode> foldable(const NodeView& view) {
     return FoldableNode{node.inputs[0], read_batch_normalization(view, view.shape(0)[1])};
   if (node.op_type != "Add") return std::nullopt;
   for (const size_t i : {size_t{0}, size_t{1}}) {
-    const GraphTensor* constant = view.constant(i);
+    const Tensor* constant = view.constant(i);
     if (constant == nullptr) continue;
     const auto values = per_channel_values(*constant, view.shape(1 - i));
     if (!values) return std::nullopt;
@@ -36,7 +36,7 @@ std::optional<FoldableNode> foldable(const NodeView& view) {
 }
 
 // Constants of the layer that takes the affine map, one copy each: initializers may be shared.
-std::string add_constant(Graph& graph, const std::string& wanted, GraphTensor tensor) {
+std::string add_constant(Graph& graph, const std::string& wanted, Tensor tensor) {
   std::string name = unused_value_name(graph, wanted);
   graph.initializers.emplace(name, std::move(tensor));
   return name;
@@ -49,29 +49,30 @@ float scaled(float value, double factor) {
 // weight and bias of a Conv, Gemm or MatMul, such that it gives scale * y + offset instead of y.
 void apply(Graph& graph, GraphNode& layer, const NodeView& view, const ChannelAffine& affine) {
   const size_t channels = affine.scale.size();
-  GraphTensor weight = view.float_constant(1, "weight");
+  Tensor weight = view.float_constant(1, "weight");
   const bool channel_last =
       layer.op_type == "MatMul" || (layer.op_type == "Gemm" && view.integer("transB", 0) == 0);
-  const size_t run = weight.floats.size() / channels;  // weights per output channel
-  for (size_t i = 0; i < weight.floats.size(); ++i) {
-    weight.floats[i] =
-        scaled(weight.floats[i], affine.scale[channel_last ? i % channels : i / run]);
+  const auto values = weight.write<float>();
+  const size_t run = values.size() / channels;  // weights per output channel
+  for (size_t i = 0; i < values.size(); ++i) {
+    values[i] = scaled(values[i], affine.scale[channel_last ? i % channels : i / run]);
   }
   const double beta = layer.op_type == "Gemm" ? static_cast<double>(view.real("beta", 1)) : 1.0;
-  GraphTensor bias{ElementType::kFloat, {static_cast<int64_t>(channels)}, {}, {}};
+  std::vector<float> bias;
   for (size_t c = 0; c < channels; ++c) {
     double value = affine.offset[c];
     if (view.has_input(2)) {
-      const std::vector<float>& old = view.float_constant(2, "bias").floats;
+      const auto old = view.float_constant(2, "bias").values<float>();
       value += beta * static_cast<double>(old[old.size() == 1 ? 0 : c]) * affine.scale[c];
     }
-    bias.floats.push_back(static_cast<float>(value));
+    bias.push_back(static_cast<float>(value));
   }
   if (layer.op_type == "MatMul") layer.op_type = "Gemm";
   if (layer.op_type == "Gemm") layer.attributes.erase("beta");
   layer.inputs.resize(3);
   layer.inputs[1] = add_constant(graph, layer.inputs[1] + "_folded", std::move(weight));
-  layer.inputs[2] = add_constant(graph, layer.name + "_bias_folded", std::move(bias));
+  layer.inputs[2] = add_constant(graph, layer.name + "_bias_folded",
+                                 Tensor::floats({static_cast<int64_t>(channels)}, bias));
 }
 
 bool takes_affine(const NodeView& layer) {
@@ -82,18 +83,19 @@ bool takes_affine(const NodeView& layer) {
 }  // namespace
 
 Graph fold(Graph graph) {
-  fold_constants(graph);
+  require_image_network(graph);
+  fold_constants(graph, {.one_image = true});
   remove_unused(graph);
-  const ValueShapes shapes = infer_shapes(graph);
+  const ValueShapes shapes = infer_image_shapes(graph);
   const auto readers = reader_counts(graph);
   std::map<std::string, size_t> writer;  // value -> index in `kept`
   std::vector<GraphNode> kept;
   for (const GraphNode& node : graph.nodes) {
-    const auto step = foldable(NodeView(graph, node, shapes));
+    const auto step = foldable(NodeView(graph, node, shapes, true));
     const auto found = step ? writer.find(step->read) : writer.end();
     if (found != writer.end() && readers.at(step->read) == 1) {
       const GraphNode before = kept[found->second];
-      const NodeView view(graph, before, shapes);
+      const NodeView view(graph, before, shapes, true);
       if (takes_affine(view)) {
         apply(graph, kept[found->second], view, step->affine);
         kept[found->second].outputs[0] = node.outputs[0];

@@ -12,7 +12,7 @@ namespace widthwise {
 LayerBuilder::LayerBuilder(const Graph& graph, const ValueShapes& shapes)
     : graph_(graph), shapes_(shapes), readers_(reader_counts(graph)) {
   network_.name = graph.name;
-  network_.input = tensor(graph.input.name);
+  network_.input = tensor(graph.inputs[0].name);
 }
 
 int LayerBuilder::tensor(const std::string& value) {
@@ -71,16 +71,22 @@ void LayerBuilder::clamp(const NodeView& node, float low, float high) {
 }
 
 FloatNetwork LayerBuilder::finish() {
-  network_.output = tensor(graph_.output.name);
+  network_.output = tensor(graph_.outputs[0].name);
   return std::move(network_);
 }
 
 FloatNetwork lower(const Graph& folded) {
-  const ValueShapes shapes = infer_shapes(folded);
+  require_image_network(folded);
+  const ValueShapes shapes = infer_image_shapes(folded);
   LayerBuilder builder(folded, shapes);
   for (const GraphNode& node : folded.nodes) {
-    const NodeView view(folded, node, shapes);
-    checked_operator(view).lower(view, builder);
+    const NodeView view(folded, node, shapes, true);
+    const Operator& op = checked_operator(view);
+    if (op.lower == nullptr) {
+      view.refuse("operator", "has no layer: it runs as it is, but cannot be quantized",
+                  "run the network instead, or end it before this node");
+    }
+    op.lower(view, builder);
   }
   return builder.finish();
 }

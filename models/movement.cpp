@@ -1,5 +1,8 @@
 #include "models/movement.h"
 
+#include <fmt/format.h>
+
+#include <cstring>
 #include <numeric>
 
 namespace widthwise {
@@ -22,17 +25,31 @@ void lower_movement(const NodeView& node, LayerBuilder& builder, size_t moved_in
   }
 }
 
-std::vector<Values> move_values(const std::vector<Values>& inputs, size_t moved_inputs,
-                                const Sources& sources) {
-  Values all;
+std::vector<Tensor> move_tensors(const NodeView& node, size_t moved_inputs, const Sources& sources,
+                                 const std::vector<Shape>& shapes) {
+  const ElementType type = node.tensor(0, "input").type();
+  std::string joined;  // of several inputs
   for (size_t i = 0; i < moved_inputs; ++i) {
-    all.insert(all.end(), inputs[i].begin(), inputs[i].end());
+    const Tensor& input = node.tensor(i, "input");
+    if (input.type() != type) {
+      node.refuse("inputs",
+                  fmt::format("are of the types {} and {}", element_type_name(type),
+                              element_type_name(input.type())),
+                  "cast them to one type");
+    }
+    if (moved_inputs > 1) joined += input.bytes();
   }
-  std::vector<Values> outputs;
-  for (const auto& source : sources) {
-    Values& output = outputs.emplace_back();
-    output.reserve(source.size());
-    for (const int64_t i : source) output.push_back(all[static_cast<size_t>(i)]);
+  const std::string& all = moved_inputs > 1 ? joined : node.tensor(0, "input").bytes();
+  const auto size = static_cast<size_t>(element_bytes(type));
+  std::vector<Tensor> outputs;
+  for (size_t output = 0; output < sources.size(); ++output) {
+    std::string bytes(sources[output].size() * size, '\0');
+    char* to = bytes.data();
+    for (const int64_t from : sources[output]) {
+      std::memcpy(to, all.data() + static_cast<size_t>(from) * size, size);
+      to += size;
+    }
+    outputs.emplace_back(type, shapes[output], std::move(bytes));
   }
   return outputs;
 }

@@ -12,8 +12,9 @@ using Sources = std::vector<std::vector<int64_t>>;
 
 void lower_movement(const NodeView& node, LayerBuilder& builder, size_t moved_inputs,
                     const Sources& sources);
-std::vector<Values> move_values(const std::vector<Values>& inputs, size_t moved_inputs,
-                                const Sources& sources);
+// The same on bound inputs of one element type, with the outputs' shapes.
+std::vector<Tensor> move_tensors(const NodeView& node, size_t moved_inputs, const Sources& sources,
+                                 const std::vector<Shape>& shapes);
 
 // 0, 1, 2, ...: a copy of the elements in their order.
 std::vector<int64_t> identity_source(int64_t elements);

@@ -18,6 +18,11 @@ void NodeView::refuse(const std::string& field, const std::string& problem,
                     .fix = fix});
 }
 
+int64_t NodeView::batch() const {
+  return graph_.inputs.empty() || graph_.inputs[0].shape.empty() ? GraphValue::kSymbolic
+                                                                 : graph_.inputs[0].shape[0];
+}
+
 bool NodeView::has_activation() const {
   for (size_t i = 0; i < input_count(); ++i) {
     if (has_input(i) && constant(i) == nullptr) return true;
@@ -25,58 +30,92 @@ bool NodeView::has_activation() const {
   return false;
 }
 
-const GraphTensor* NodeView::constant(size_t i) const {
+const Tensor* NodeView::constant(size_t i) const {
   if (!has_input(i)) return nullptr;
+  if (bound_) return i < inputs_.size() ? inputs_[i] : nullptr;
   const auto found = graph_.initializers.find(node_.inputs[i]);
   return found == graph_.initializers.end() ? nullptr : &found->second;
 }
 
+std::string NodeView::input_name(size_t i) const {
+  return has_input(i) ? fmt::format("input '{}'", node_.inputs[i]) : fmt::format("input {}", i);
+}
+
 const Shape& NodeView::shape(size_t i) const {
-  if (const GraphTensor* tensor = constant(i)) return tensor->shape;
-  return shapes_.at(node_.inputs.at(i));
+  if (const Tensor* tensor = constant(i)) return tensor->shape();
+  if (!has_input(i) || bound_)
+    refuse(input_name(i), "is missing", "the file is incomplete: export the network again");
+  const auto found = shapes_->find(node_.inputs[i]);
+  if (found == shapes_->end())
+    refuse(input_name(i), "has no known shape", "run onnx.shape_inference on the network");
+  return found->second;
+}
+
+const Tensor& NodeView::tensor(size_t i, const char* what) const {
+  if (const Tensor* value = constant(i)) return *value;
+  refuse(input_name(i),
+         fmt::format("({}) is {}, allowed is a constant", what,
+                     has_input(i) ? "not constant" : "missing"),
+         "export with fixed shapes and constant folding (do_constant_folding=True)");
 }
 
 const Shape& NodeView::activation(size_t i, const char* what) const {
   if (!has_input(i))
     refuse(fmt::format("input {}", i), fmt::format("({}) is missing", what),
            "the file is incomplete: export the network again");
-  if (constant(i) != nullptr) {
-    refuse(fmt::format("input '{}'", node_.inputs[i]),
+  if (one_image() && constant(i) != nullptr) {
+    refuse(input_name(i),
            fmt::format("({}) is a constant, allowed is a value that depends on the input", what),
            "exchange the operands, or let the exporter fold constants");
   }
   return shape(i);
 }
 
-const GraphTensor& NodeView::float_constant(size_t i, const char* what) const {
-  const GraphTensor* tensor = constant(i);
-  if (tensor == nullptr || tensor->type != ElementType::kFloat) {
-    refuse(has_input(i) ? fmt::format("input '{}'", node_.inputs[i]) : fmt::format("input {}", i),
+const Tensor& NodeView::float_constant(size_t i, const char* what) const {
+  const Tensor* tensor = constant(i);
+  if (tensor == nullptr || tensor->type() != ElementType::kFloat) {
+    refuse(input_name(i),
            fmt::format("({}) is {}, allowed is a constant of type float", what,
-                       tensor != nullptr ? element_type_name(tensor->type)
+                       tensor != nullptr ? element_type_name(tensor->type())
                        : has_input(i)    ? "not constant"
                                          : "missing"),
            "export the network for inference, with its weights as initializers");
   }
-  for (const float value : tensor->floats) {
+  for (const float value : tensor->values<float>()) {
     if (!std::isfinite(value))
-      refuse(fmt::format("input '{}'", node_.inputs[i]),
-             fmt::format("({}) holds {}, allowed are finite values", what, value),
+      refuse(input_name(i), fmt::format("({}) holds {}, allowed are finite values", what, value),
              "check the training, or replace the value");
   }
   return *tensor;
 }
 
 std::vector<int64_t> NodeView::integer_constant(size_t i, const char* what) const {
-  const GraphTensor* tensor = constant(i);
-  const bool fits = tensor != nullptr && tensor->shape.size() <= 1 &&
-                    (tensor->type == ElementType::kInt64 || tensor->type == ElementType::kInt32);
+  const Tensor* tensor = constant(i);
+  const bool fits =
+      tensor != nullptr && tensor->rank() <= 1 &&
+      (tensor->type() == ElementType::kInt64 || tensor->type() == ElementType::kInt32);
   if (!fits) {
-    refuse(has_input(i) ? fmt::format("input '{}'", node_.inputs[i]) : fmt::format("input {}", i),
-           fmt::format("({}) must be a constant list of int64", what),
+    refuse(input_name(i), fmt::format("({}) must be a constant list of int64", what),
            "export with fixed shapes and constant folding (do_constant_folding=True)");
   }
-  return tensor->integers;
+  return tensor->integers();
+}
+
+Tensor NodeView::output(ElementType type, const Shape& shape) const {
+  bool absurd = false;
+  int64_t product = 1;
+  for (const int64_t extent : shape) {
+    absurd = absurd || extent < 0 || extent > kMaxTensorElements;
+    if (!absurd) product *= extent;
+    absurd = absurd || product > kMaxTensorElements;
+  }
+  if (absurd) {
+    refuse("output",
+           fmt::format("has the shape {}, allowed are at most {} elements", shape_text(shape),
+                       kMaxTensorElements),
+           "use a smaller input or batch");
+  }
+  return {type, shape};
 }
 
 template <class T>
@@ -121,7 +160,7 @@ void NodeView::require(const std::string& name, int64_t allowed, const std::stri
 }
 
 void NodeView::require_not_batch(const std::string& field, size_t axis) const {
-  if (axis == 0 && has_activation())
+  if (axis == 0 && one_image())
     refuse(field, "is 0, the batch; images of a batch are independent",
            "use another axis: the first one is the batch");
 }

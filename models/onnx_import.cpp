@@ -5,7 +5,9 @@
 #include <google/protobuf/stubs/logging.h>
 #include <onnx/onnx_pb.h>
 
+#include <fstream>
 #include <limits>
+#include <optional>
 #include <set>
 
 #include "core/error.h"
@@ -14,30 +16,59 @@
 #include "models/topology.h"
 
 namespace widthwise {
+namespace fs = std::filesystem;
 namespace {
+
+constexpr const char* kQonnxDomains[] = {"qonnx.custom_op.general", "onnx.brevitas",
+                                         "finn.custom_op.general"};
 
 class Importer {
  public:
-  explicit Importer(const std::string& file) : file_(file) {}
+  explicit Importer(const std::string& file) : file_(file), folder_(fs::path(file).parent_path()) {}
 
   Graph run(const std::string& bytes) {
-    const onnx::ModelProto model = parse(bytes);
+    onnx::ModelProto model;
+    const google::protobuf::LogSilencer silent;
+    check_size(bytes.size());
+    if (!model.ParseFromArray(bytes.data(), static_cast<int>(bytes.size()))) refuse_bytes(bytes);
+    return convert(model);
+  }
+
+  // Parses from the file itself, so that its bytes are not in memory beside the network.
+  Graph run_file() {
+    onnx::ModelProto model;
+    const google::protobuf::LogSilencer silent;
+    std::ifstream stream(file_, std::ios::binary);
+    std::error_code error;
+    const bool readable = stream && fs::is_regular_file(file_, error);
+    if (readable) check_size(fs::file_size(file_, error));
+    if (!readable || !model.ParseFromIstream(&stream))
+      refuse_bytes(read_file(file_, "give the path of an ONNX file (.onnx)"));
+    return convert(model);
+  }
+
+ private:
+  Graph convert(onnx::ModelProto& model) {
+    if (!model.has_ir_version() || !model.has_graph())
+      refuse("", "", "is not an ONNX file: it has no IR version or no graph", kFix);
     check_model(model);
-    const onnx::GraphProto& proto = model.graph();
+    onnx::GraphProto& proto = *model.mutable_graph();
     graph_.file = file_;
-    graph_.name = std::filesystem::path(file_).stem().string();
-    for (const auto& tensor : proto.initializer()) {
+    graph_.name = fs::path(file_).stem().string();
+    for (auto& tensor : *proto.mutable_initializer()) {
       const std::string where = fmt::format("initializer '{}'", tensor.name());
-      if (!graph_.initializers.emplace(tensor.name(), convert_tensor(tensor, file_, where)).second)
+      const std::string name = tensor.name();
+      if (graph_.initializers.contains(name))
         refuse(where, "name", "is used twice", "give every initializer its own name");
+      graph_.initializers.emplace(name, convert_tensor(tensor, file_, where, folder_));
+      tensor.Clear();
     }
     read_ends(proto);
-    for (const auto& node : proto.node()) read_node(node);
+    for (auto& node : *proto.mutable_node()) read_node(node);
     sort_nodes(graph_);
     return std::move(graph_);
   }
 
- private:
   [[noreturn]] void refuse(std::string where, std::string field, std::string problem,
                            std::string fix) const {
     throw InputError({.file = file_,
@@ -68,30 +99,36 @@ class Importer {
     }
   }
 
-  onnx::ModelProto parse(const std::string& bytes) const {
-    const std::string fix = "give an ONNX file as torch.onnx.export writes it";
-    if (bytes.empty()) refuse("", "", "is empty", fix);
-    if (bytes.size() > static_cast<size_t>(std::numeric_limits<int>::max()))
-      refuse("", "", "is larger than 2 GiB, which no ONNX file may be", fix);
-    const google::protobuf::LogSilencer silent;
-    onnx::ModelProto model;
-    if (!model.ParseFromArray(bytes.data(), static_cast<int>(bytes.size()))) {
-      if (truncated(bytes)) {
-        refuse("", "",
-               fmt::format("is truncated: it ends after {} bytes within a field", bytes.size()),
-               "copy or download the file again");
-      }
-      refuse("", "", "is not an ONNX file: it does not parse", fix);
+  static constexpr const char* kFix = "give an ONNX file as torch.onnx.export writes it";
+
+  void check_size(size_t bytes) const {
+    if (bytes == 0) refuse("", "", "is empty", kFix);
+    if (bytes > static_cast<size_t>(std::numeric_limits<int>::max()))
+      refuse("", "", "is larger than 2 GiB, which no ONNX file may be", kFix);
+  }
+
+  [[noreturn]] void refuse_bytes(const std::string& bytes) const {
+    check_size(bytes.size());
+    if (truncated(bytes)) {
+      refuse("", "",
+             fmt::format("is truncated: it ends after {} bytes within a field", bytes.size()),
+             "copy or download the file again");
     }
-    if (!model.has_ir_version() || !model.has_graph())
-      refuse("", "", "is not an ONNX file: it has no IR version or no graph", fix);
-    return model;
+    refuse("", "", "is not an ONNX file: it does not parse", kFix);
   }
 
   void check_model(const onnx::ModelProto& model) {
     bool found = false;
     for (const auto& import : model.opset_import()) {
-      if (!default_domain(import.domain())) continue;  // a domain that no node uses does no harm
+      const auto domain = known_domain(import.domain());
+      if (!domain) continue;  // a domain that no node uses does no harm
+      if (*domain == kQonnxDomain) {
+        if (import.version() < 1 || import.version() > 2)
+          refuse("", fmt::format("opset of {}", import.domain()),
+                 fmt::format("is {}, allowed 1..2", import.version()), "export the network again");
+        graph_.qonnx_opset = static_cast<int>(import.version());
+      }
+      if (*domain != kOnnxDomain) continue;
       found = true;
       if (import.version() < kMinOpset || import.version() > kMaxOpset) {
         refuse("", "opset",
@@ -109,8 +146,14 @@ class Importer {
       refuse("", "sparse_initializer", "is not supported", "store the weights as dense tensors");
   }
 
-  static bool default_domain(const std::string& domain) {
-    return domain.empty() || domain == "ai.onnx";
+  // The name that the graph uses for a domain; nothing for one that is not known.
+  static std::optional<std::string> known_domain(const std::string& domain) {
+    if (domain.empty() || domain == "ai.onnx") return kOnnxDomain;
+    if (domain == kMicrosoftDomain) return kMicrosoftDomain;
+    for (const char* name : kQonnxDomains) {
+      if (domain == name) return kQonnxDomain;
+    }
+    return std::nullopt;
   }
 
   GraphValue read_value(const onnx::ValueInfoProto& proto, const std::string& what) const {
@@ -118,11 +161,10 @@ class Importer {
     const auto& type = proto.type();
     if (!type.has_tensor_type())
       refuse(where, "type", "is not a tensor", "use tensors for inputs and outputs");
-    if (type.tensor_type().elem_type() != onnx::TensorProto::FLOAT)
-      refuse(where, "type",
-             fmt::format("has element type {}, allowed float (1)", type.tensor_type().elem_type()),
-             "export the network with a float32 input and output");
-    GraphValue value{.name = proto.name(), .shape = {}};
+    GraphValue value;
+    value.name = proto.name();
+    value.type = element_type_of(type.tensor_type().elem_type(), file_, where);
+    value.has_shape = type.tensor_type().has_shape();
     for (const auto& dim : type.tensor_type().shape().dim()) {
       const bool fixed = dim.has_dim_value() && dim.dim_value() != 0;
       value.shape.push_back(fixed ? dim.dim_value() : GraphValue::kSymbolic);
@@ -135,60 +177,49 @@ class Importer {
   }
 
   void read_ends(const onnx::GraphProto& proto) {
-    std::vector<const onnx::ValueInfoProto*> inputs;
     for (const auto& input : proto.input()) {  // old files list initializers as inputs, too
-      if (!graph_.initializers.contains(input.name())) inputs.push_back(&input);
+      if (graph_.initializers.contains(input.name())) continue;
+      if (graph_.is_input(input.name()))
+        refuse(fmt::format("input '{}'", input.name()), "name", "is used twice",
+               "give every input its own name");
+      graph_.inputs.push_back(read_value(input, "input"));
     }
-    if (inputs.size() != 1)
-      refuse("graph", "input", fmt::format("count is {}, allowed 1", inputs.size()),
-             "keep one input; make the others initializers");
-    if (proto.output_size() != 1)
-      refuse("graph", "output", fmt::format("count is {}, allowed 1", proto.output_size()),
-             "keep the output that is to be evaluated (onnx.utils.extract_model)");
-    graph_.input = read_value(*inputs[0], "input");
-    graph_.output = read_value(proto.output(0), "output");
-    const std::string where = fmt::format("input '{}'", graph_.input.name);
-    Shape& shape = graph_.input.shape;
-    if (shape.size() < 2)
-      refuse(where, "shape",
-             fmt::format("{} has {} axes, at least 2 are needed: batch and features",
-                         shape_text(shape), shape.size()),
-             "export the network with a batch axis and fixed other extents");
-    Shape image(shape.begin() + 1, shape.end());
-    for (const int64_t extent : image) {
-      if (extent == GraphValue::kSymbolic)
-        refuse(where, "shape", fmt::format("{} is open beyond the batch axis", shape_text(shape)),
-               "export the network with a fixed image size; only the batch may stay open");
+    for (const auto& output : proto.output()) {
+      if (graph_.is_output(output.name()))
+        refuse(fmt::format("output '{}'", output.name()), "name", "is used twice",
+               "name every output once");
+      graph_.outputs.push_back(read_value(output, "output"));
     }
-    if (shape_elements(image) < 0)
-      refuse(where, "shape",
-             fmt::format("{} has more than {} elements per image", shape_text(shape),
-                         kMaxTensorElements),
-             "the file is damaged: export the network again");
+    if (graph_.outputs.empty())
+      refuse("graph", "output", "count is 0, allowed 1 or more", "name a value that a node writes");
   }
 
-  void read_node(const onnx::NodeProto& proto) {
-    GraphNode node{.name = proto.name(),
-                   .op_type = proto.op_type(),
-                   .inputs = {proto.input().begin(), proto.input().end()},
-                   .outputs = {proto.output().begin(), proto.output().end()},
-                   .attributes = {}};
+  void read_node(onnx::NodeProto& proto) {
+    GraphNode node;
+    node.name = proto.name();
+    node.op_type = proto.op_type();
+    node.inputs = {proto.input().begin(), proto.input().end()};
+    node.outputs = {proto.output().begin(), proto.output().end()};
     if (node.name.empty()) node.name = fmt::format("{}_{}", node.op_type, graph_.nodes.size());
     const std::string wanted = node.name;
     for (int i = 1; !node_names_.insert(node.name).second; ++i)
       node.name = fmt::format("{}_{}", wanted, i);
     const std::string where = fmt::format("node '{}' ({})", node.name, node.op_type);
-    if (!default_domain(proto.domain()))
-      refuse(where, "domain", fmt::format("is '{}', allowed ai.onnx", proto.domain()),
-             "export with standard operators only");
-    for (const auto& attribute : proto.attribute()) {
+    const auto domain = known_domain(proto.domain());
+    if (!domain)
+      refuse(where, "domain",
+             fmt::format("is '{}', allowed ai.onnx, {}, {}", proto.domain(), kMicrosoftDomain,
+                         list_names(kQonnxDomains)),
+             "export with these operators only");
+    node.domain = *domain;
+    for (auto& attribute : *proto.mutable_attribute()) {
       if (!node.attributes.emplace(attribute.name(), read_attribute(attribute, where)).second)
         refuse(where, attribute.name(), "is given twice", "keep one of them");
     }
     graph_.nodes.push_back(std::move(node));
   }
 
-  GraphAttribute read_attribute(const onnx::AttributeProto& proto, const std::string& where) const {
+  GraphAttribute read_attribute(onnx::AttributeProto& proto, const std::string& where) const {
     using onnx::AttributeProto;
     switch (proto.type()) {
       case AttributeProto::INT:
@@ -204,7 +235,8 @@ class Importer {
       case AttributeProto::STRINGS:
         return std::vector<std::string>{proto.strings().begin(), proto.strings().end()};
       case AttributeProto::TENSOR:
-        return convert_tensor(proto.t(), file_, fmt::format("{}, {}", where, proto.name()), true);
+        return convert_tensor(*proto.mutable_t(), file_, fmt::format("{}, {}", where, proto.name()),
+                              folder_, true);
       default:
         refuse(where, proto.name(), "is an attribute of a kind that is not supported",
                "allowed are numbers, strings, lists of them and tensors; no subgraphs");
@@ -212,6 +244,7 @@ class Importer {
   }
 
   std::string file_;
+  fs::path folder_;
   Graph graph_;
   std::set<std::string> node_names_;
 };
@@ -222,8 +255,6 @@ Graph parse_graph(const std::string& bytes, const std::string& file) {
   return Importer(file).run(bytes);
 }
 
-Graph load_graph(const std::filesystem::path& path) {
-  return parse_graph(read_file(path, "give the path of an ONNX file (.onnx)"), path.string());
-}
+Graph load_graph(const std::filesystem::path& path) { return Importer(path.string()).run_file(); }
 
 }  // namespace widthwise

@@ -20,12 +20,14 @@ namespace widthwise {
   OPERATOR(kFlatten) \
   OPERATOR(kGemm) \
   OPERATOR(kGlobalAveragePool) \
+  OPERATOR(kGlobalMaxPool) \
   OPERATOR(kIdentity) \
   OPERATOR(kMatMul) \
   OPERATOR(kMaxPool) \
   OPERATOR(kPad) \
   OPERATOR(kRelu) \
   OPERATOR(kReshape) \
+  OPERATOR(kShape) \
   OPERATOR(kSlice) \
   OPERATOR(kSplit) \
   OPERATOR(kTranspose)
@@ -39,22 +41,25 @@ namespace {
 const Operator* const kOperators[] = {WIDTHWISE_OPERATORS(WIDTHWISE_ADDRESS)};
 }
 
-const Operator* find_operator(const std::string& name) {
+const Operator* find_operator(const std::string& domain, const std::string& name) {
   for (const Operator* op : kOperators) {
-    if (name == op->name) return op;
+    if (name == op->name && domain == op->domain) return op;
   }
   return nullptr;
 }
 
 std::vector<std::string> operator_names() {
   std::vector<std::string> names = {"Constant"};
-  for (const Operator* op : kOperators) names.emplace_back(op->name);
+  for (const Operator* op : kOperators) {
+    const std::string domain = op->domain;
+    if (domain != kOwnDomain) names.push_back(domain + (domain.empty() ? "" : ".") + op->name);
+  }
   std::sort(names.begin(), names.end());
   return names;
 }
 
 const Operator& checked_operator(const NodeView& node) {
-  const Operator* op = find_operator(node.node().op_type);
+  const Operator* op = find_operator(node.node().domain, node.node().op_type);
   if (op == nullptr) {
     node.refuse("operator",
                 fmt::format("is not supported; known are {}", list_names(operator_names())),
@@ -75,10 +80,28 @@ const Operator& checked_operator(const NodeView& node) {
                   op->attributes.empty() ? "is an unknown attribute; the operator has none"
                                          : fmt::format("is an unknown attribute; known are {}",
                                                        list_names(op->attributes)),
-                  "export with an opset of 7..21 and standard operators only");
+                  "export with the operator's standard attributes only");
     }
   }
   return *op;
+}
+
+std::vector<Tensor> evaluate_node(const NodeView& node) {
+  const Operator& op = checked_operator(node);
+  for (const Shape& shape : op.infer_shape(node)) {
+    if (shape_elements(shape) >= 0) continue;
+    node.refuse("output",
+                fmt::format("has the shape {}, allowed are at most {} elements", shape_text(shape),
+                            kMaxTensorElements),
+                "use a smaller input or batch");
+  }
+  std::vector<Tensor> outputs = op.evaluate(node);
+  for (size_t i = outputs.size(); i < node.node().outputs.size(); ++i) {
+    if (node.node().outputs[i].empty()) continue;
+    node.refuse(fmt::format("output {} '{}'", i, node.node().outputs[i]), "is not supported",
+                fmt::format("use the first {} only; export for inference", outputs.size()));
+  }
+  return outputs;
 }
 
 }  // namespace widthwise

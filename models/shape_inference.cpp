@@ -8,54 +8,106 @@
 namespace widthwise {
 namespace {
 
-void check_output(const Graph& graph, const Shape& found) {
-  const Shape& declared = graph.output.shape;
-  bool same = declared.empty() || declared.size() == found.size();
-  for (size_t i = 1; same && i < declared.size(); ++i) {
-    same = declared[i] == GraphValue::kSymbolic || declared[i] == found[i];
+void check_outputs(const Graph& graph, const ValueShapes& shapes) {
+  for (const GraphValue& output : graph.outputs) {
+    const auto known = shapes.find(output.name);
+    if (known == shapes.end()) continue;  // a constant
+    const Shape &declared = output.shape, &found = known->second;
+    bool same = declared.empty() || declared.size() == found.size();
+    for (size_t i = 1; same && i < declared.size(); ++i) {
+      same = declared[i] == GraphValue::kSymbolic || declared[i] == found[i];
+    }
+    if (same) continue;
+    throw InputError({.file = graph.file,
+                      .where = fmt::format("output '{}'", output.name),
+                      .field = "shape",
+                      .problem = fmt::format("is declared as {}, the nodes give {}",
+                                             shape_text(declared), shape_text(found)),
+                      .fix = "run onnx.shape_inference on the network, or export it again"});
   }
-  if (same) return;
-  throw InputError({.file = graph.file,
-                    .where = fmt::format("output '{}'", graph.output.name),
-                    .field = "shape",
-                    .problem = fmt::format("is declared as {}, the nodes give {}",
-                                           shape_text(declared), shape_text(found)),
-                    .fix = "run onnx.shape_inference on the network, or export it again"});
 }
 
 }  // namespace
 
-ValueShapes infer_shapes(const Graph& graph) {
+ValueShapes input_shapes(const Graph& graph) {
   ValueShapes shapes;
-  Shape image = graph.input.shape;
-  image[0] = 1;
-  shapes[graph.input.name] = image;
+  for (const GraphValue& input : graph.inputs) {
+    Shape shape = input.shape;
+    if (!shape.empty() && shape[0] == GraphValue::kSymbolic) shape[0] = 1;
+    if (!input.has_shape || shape_elements(shape) < 0) {
+      throw InputError(
+          {.file = graph.file,
+           .where = fmt::format("input '{}'", input.name),
+           .field = "shape",
+           .problem = fmt::format("{} is open beyond the first axis, or too large",
+                                  input.has_shape ? shape_text(input.shape) : "none"),
+           .fix = "export the network with fixed extents; only the batch may be open"});
+    }
+    shapes[input.name] = shape;
+  }
+  return shapes;
+}
+
+ValueShapes image_input_shapes(const Graph& graph) {
+  ValueShapes shapes = input_shapes(graph);
+  for (auto& [name, shape] : shapes) {
+    if (!shape.empty()) shape[0] = 1;
+  }
+  return shapes;
+}
+
+void add_output_shapes(const NodeView& view, ValueShapes& shapes) {
+  const GraphNode& node = view.node();
+  const std::vector<Shape> outputs = checked_operator(view).infer_shape(view);
+  for (size_t i = 0; i < node.outputs.size(); ++i) {
+    if (node.outputs[i].empty()) continue;
+    if (i >= outputs.size()) {
+      view.refuse(fmt::format("output {} '{}'", i, node.outputs[i]), "is not supported",
+                  fmt::format("use the first {} only; export for inference", outputs.size()));
+    }
+    if (shape_elements(outputs[i]) < 0) {
+      view.refuse(fmt::format("output '{}'", node.outputs[i]),
+                  fmt::format("has the shape {}, allowed 1..{} elements", shape_text(outputs[i]),
+                              kMaxTensorElements),
+                  "use a larger input or smaller windows");
+    }
+    shapes[node.outputs[i]] = outputs[i];
+  }
+}
+
+ValueShapes infer_shapes(const Graph& graph) {
+  ValueShapes shapes = input_shapes(graph);
   for (const GraphNode& node : graph.nodes) {
-    const NodeView view(graph, node, shapes);
-    const std::vector<Shape> outputs = checked_operator(view).infer_shape(view);
-    for (size_t i = 0; i < node.outputs.size(); ++i) {
-      if (node.outputs[i].empty()) continue;
-      if (i >= outputs.size()) {
-        view.refuse(fmt::format("output {} '{}'", i, node.outputs[i]), "is not supported",
-                    fmt::format("use the first {} only; export for inference", outputs.size()));
-      }
-      if (shape_elements(outputs[i]) <= 0) {
-        view.refuse(fmt::format("output '{}'", node.outputs[i]),
-                    fmt::format("has the shape {}, allowed 1..{} elements", shape_text(outputs[i]),
+    add_output_shapes(NodeView(graph, node, shapes), shapes);
+  }
+  check_outputs(graph, shapes);
+  return shapes;
+}
+
+ValueShapes infer_image_shapes(const Graph& graph) {
+  ValueShapes shapes = image_input_shapes(graph);
+  for (const GraphNode& node : graph.nodes) {
+    const NodeView view(graph, node, shapes, true);
+    add_output_shapes(view, shapes);
+    for (const std::string& value : node.outputs) {
+      if (value.empty()) continue;
+      const Shape& shape = shapes.at(value);
+      if (shape_elements(shape) == 0) {
+        view.refuse(fmt::format("output '{}'", value),
+                    fmt::format("has the shape {}, allowed 1..{} elements", shape_text(shape),
                                 kMaxTensorElements),
                     "use a larger input or smaller windows");
       }
-      if (view.has_activation() && (outputs[i].size() < 2 || outputs[i][0] != 1)) {
-        view.refuse(fmt::format("output '{}'", node.outputs[i]),
+      if (view.has_activation() && (shape.size() < 2 || shape[0] != 1)) {
+        view.refuse(fmt::format("output '{}'", value),
                     fmt::format("has the shape {} for one image; allowed are the batch (1) and at "
                                 "least one more axis",
-                                shape_text(outputs[i])),
+                                shape_text(shape)),
                     "keep the batch as the first axis");
       }
-      shapes[node.outputs[i]] = outputs[i];
     }
   }
-  check_output(graph, shapes.at(graph.output.name));
+  check_outputs(graph, shapes);
   return shapes;
 }
 

@@ -9,11 +9,7 @@ namespace {
 
 constexpr int64_t kMaxExtent = int64_t{1} << 20;  // of kernels, strides, dilations and pads
 
-// One spatial axis.
-struct Axis {
-  int64_t extent = 1, kernel = 1, stride = 1, dilation = 1, begin = 0, end = 0, ofmap = 1;
-  int64_t span() const { return dilation * (kernel - 1) + 1; }
-};
+using Axis = SlidingWindow::Axis;
 
 std::vector<int64_t> read_list(const NodeView& node, const std::string& name, size_t count,
                                int64_t otherwise, int64_t low) {
@@ -56,15 +52,37 @@ void check_axis(const NodeView& node, const std::vector<int64_t>& kernel, const 
 
 }  // namespace
 
-Window read_window(const NodeView& node, const std::vector<int64_t>& kernel,
-                   int64_t ofmap_channels) {
-  const Shape& ifmap = node.activation(0, "ifmap");
-  if (ifmap.size() != 3 && ifmap.size() != 4) {
+int64_t SlidingWindow::taps() const {
+  int64_t product = 1;
+  for (const Axis& axis : axes) product *= axis.kernel;
+  return product;
+}
+
+int64_t SlidingWindow::ifmap_pixels() const {
+  int64_t product = 1;
+  for (const Axis& axis : axes) product *= axis.extent;
+  return product;
+}
+
+Shape SlidingWindow::ofmap_extents() const {
+  Shape extents;
+  for (const Axis& axis : axes) extents.push_back(axis.ofmap);
+  return extents;
+}
+
+int64_t SlidingWindow::ofmap_pixels() const {
+  int64_t product = 1;
+  for (const Axis& axis : axes) product *= axis.ofmap;
+  return product;
+}
+
+SlidingWindow read_sliding_window(const NodeView& node, const std::vector<int64_t>& kernel) {
+  const Shape& ifmap = node.shape(0);
+  if (ifmap.size() < 3) {
     node.refuse("ifmap",
-                fmt::format("has the shape {}, allowed are 1-D and 2-D images: [N, C, L] "
-                            "or [N, C, H, W]",
+                fmt::format("has the shape {}, allowed are [N, C, L], [N, C, H, W] and more axes",
                             shape_text(ifmap)),
-                "reshape 3-D data, or split it");
+                "reshape the data to have a batch, channels and spatial axes");
   }
   const size_t rank = ifmap.size() - 2;
   if (kernel.size() != rank) {
@@ -73,23 +91,52 @@ Window read_window(const NodeView& node, const std::vector<int64_t>& kernel,
                             kernel.size(), rank),
                 "give one extent per spatial axis");
   }
-  node.require("ceil_mode", 0, "use ceil_mode=0 and pads that give the same size");
+  const int64_t ceil_mode = node.integer("ceil_mode", 0);
+  if (ceil_mode != 0 && ceil_mode != 1)
+    node.refuse("ceil_mode", fmt::format("is {}, allowed 0 or 1", ceil_mode), "correct it");
   const auto strides = read_list(node, "strides", rank, 1, 1);
   const auto dilations = read_list(node, "dilations", rank, 1, 1);
   const std::string mode = node.text("auto_pad", "NOTSET");
   if (mode != "NOTSET" && node.has("pads")) {
-    node.refuse("pads", fmt::format("are given although auto_pad is {}", mode), "keep one of them");
+    const auto stated = node.integers("pads", {});
+    if (std::any_of(stated.begin(), stated.end(), [](int64_t pad) { return pad != 0; }))
+      node.refuse("pads", fmt::format("are given although auto_pad is {}", mode),
+                  "keep one of them");
   }
   const auto pads = read_list(node, "pads", 2 * rank, 0, 0);
-  Axis axes[2];  // rows, cols
+  SlidingWindow window;
   for (size_t i = 0; i < rank; ++i) {
-    Axis& axis = axes[2 - rank + i];
-    axis = {ifmap[2 + i], kernel[i], strides[i], dilations[i], pads[i], pads[rank + i], 1};
+    Axis axis{ifmap[2 + i], kernel[i], strides[i], dilations[i], pads[i], pads[rank + i], 1};
+    if (axis.kernel < 1 || axis.kernel > kMaxExtent) check_axis(node, kernel, axis);
     if (mode != "NOTSET") apply_auto_pad(node, mode, axis);
     check_axis(node, kernel, axis);
-    axis.ofmap = (axis.extent + axis.begin + axis.end - axis.span()) / axis.stride + 1;
+    const int64_t room = axis.extent + axis.begin + axis.end - axis.span();
+    axis.ofmap = (room + (ceil_mode != 0 ? axis.stride - 1 : 0)) / axis.stride + 1;
+    if ((axis.ofmap - 1) * axis.stride >= axis.extent + axis.begin && axis.ofmap > 1 &&
+        ceil_mode != 0)
+      --axis.ofmap;
+    window.axes.push_back(axis);
   }
-  const auto& [rows, cols] = axes;
+  return window;
+}
+
+Window workload_window(const NodeView& node, const SlidingWindow& window, int64_t ofmap_channels) {
+  const Shape& ifmap = node.shape(0);
+  const size_t rank = window.axes.size();
+  if (rank > 2) {
+    node.refuse("ifmap",
+                fmt::format("has the shape {}, allowed are 1-D and 2-D images: [N, C, L] "
+                            "or [N, C, H, W]",
+                            shape_text(ifmap)),
+                "reshape 3-D data, or split it");
+  }
+  Axis rows, cols = window.axes[rank - 1];
+  if (rank == 2) rows = window.axes[0];
+  // ceil_mode: windows that reach beyond the stated pads.
+  for (Axis* axis : {&rows, &cols}) {
+    axis->end = std::max(
+        axis->end, (axis->ofmap - 1) * axis->stride + axis->span() - axis->begin - axis->extent);
+  }
   return {.ifmap_channels = ifmap[1],
           .ifmap_rows = rows.extent,
           .ifmap_cols = cols.extent,
@@ -125,9 +172,11 @@ void require_taps_inside(const NodeView& node, const Window& w) {
   check(w.ifmap_cols, w.ofmap_cols, w.kernel_cols, w.stride_cols, w.dilation_cols, w.pad_left);
 }
 
-Shape window_ofmap_shape(const NodeView& node, const Window& window) {
-  if (node.shape(0).size() == 3) return {1, window.ofmap_channels, window.ofmap_cols};
-  return {1, window.ofmap_channels, window.ofmap_rows, window.ofmap_cols};
+Shape window_ofmap_shape(const NodeView& node, const SlidingWindow& window,
+                         int64_t ofmap_channels) {
+  Shape shape = {node.shape(0)[0], ofmap_channels};
+  for (const Axis& axis : window.axes) shape.push_back(axis.ofmap);
+  return shape;
 }
 
 }  // namespace widthwise

@@ -31,7 +31,7 @@ std::map<std::string, size_t> find_writers(const Graph& graph) {
     const GraphNode& node = graph.nodes[i];
     for (const std::string& value : node.outputs) {
       if (value.empty()) continue;
-      const bool taken = value == graph.input.name || graph.initializers.contains(value);
+      const bool taken = graph.is_input(value) || graph.initializers.contains(value);
       if (taken || !writers.emplace(value, i).second) {
         refuse(graph, place(node), fmt::format("output '{}'", value),
                taken ? "has the name of an input or initializer" : "is written by two nodes",
@@ -51,7 +51,7 @@ void sort_nodes(Graph& graph) {
   std::vector<size_t> missing(count, 0);  // inputs that are not written yet
   for (size_t i = 0; i < count; ++i) {
     for (const std::string& value : graph.nodes[i].inputs) {
-      if (value.empty() || value == graph.input.name || graph.initializers.contains(value)) {
+      if (value.empty() || graph.is_input(value) || graph.initializers.contains(value)) {
         continue;
       }
       const auto writer = writers.find(value);
@@ -82,8 +82,11 @@ void sort_nodes(Graph& graph) {
     refuse(graph, place(graph.nodes[i]), "", "is on a cycle, or reads from one",
            "a network must be free of cycles: unroll the recurrence");
   }
-  if (!writers.contains(graph.output.name)) {
-    refuse(graph, fmt::format("output '{}'", graph.output.name), "", "is not written by any node",
+  for (const GraphValue& output : graph.outputs) {
+    const std::string& name = output.name;
+    if (writers.contains(name) || graph.is_input(name) || graph.initializers.contains(name))
+      continue;
+    refuse(graph, fmt::format("output '{}'", name), "", "is not written by any node",
            "name a value that a node writes");
   }
   graph.nodes = std::move(sorted);

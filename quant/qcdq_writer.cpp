@@ -10,6 +10,7 @@
 #include <type_traits>
 
 #include "core/error.h"
+#include "models/onnx_tensor.h"
 
 namespace widthwise {
 namespace {
@@ -49,10 +50,11 @@ class Writer {
     opset->set_version(graph_.opset);
     out_ = model_.mutable_graph();
     out_->set_name(graph_.name);
-    declare(out_->add_input(), graph_.input);
-    declare(out_->add_output(), graph_.output);
-    renamed_[graph_.input.name] = graph_.input.name + "_quantized";
-    quantize_value(graph_.input.name, renamed_[graph_.input.name], *tensors_.at(graph_.input.name));
+    declare(out_->add_input(), graph_.inputs[0]);
+    declare(out_->add_output(), graph_.outputs[0]);
+    renamed_[graph_.inputs[0].name] = graph_.inputs[0].name + "_quantized";
+    quantize_value(graph_.inputs[0].name, renamed_[graph_.inputs[0].name],
+                   *tensors_.at(graph_.inputs[0].name));
     for (const GraphNode& node : graph_.nodes) write_node(node);
     std::string bytes;
     model_.SerializeToString(&bytes);
@@ -228,23 +230,17 @@ class Writer {
   void copy_initializer(const std::string& name) {
     const auto found = graph_.initializers.find(name);
     if (found == graph_.initializers.end() || !copied_.insert(name).second) return;
-    const GraphTensor& from = found->second;
-    static const std::map<ElementType, onnx::TensorProto_DataType> types = {
-        {ElementType::kFloat, onnx::TensorProto_DataType_FLOAT},
-        {ElementType::kUint8, onnx::TensorProto_DataType_UINT8},
-        {ElementType::kInt8, onnx::TensorProto_DataType_INT8},
-        {ElementType::kUint16, onnx::TensorProto_DataType_UINT16},
-        {ElementType::kInt16, onnx::TensorProto_DataType_INT16},
-        {ElementType::kInt32, onnx::TensorProto_DataType_INT32},
-        {ElementType::kInt64, onnx::TensorProto_DataType_INT64},
-        {ElementType::kBool, onnx::TensorProto_DataType_BOOL}};
-    auto* to = add_initializer(name, types.at(from.type), from.shape);
-    for (const float value : from.floats) to->add_float_data(value);
-    for (const int64_t value : from.integers) {
-      if (from.type == ElementType::kInt64) {
-        to->add_int64_data(value);
+    const Tensor& from = found->second;
+    auto* to = add_initializer(
+        name, static_cast<onnx::TensorProto_DataType>(onnx_element_type(from.type())),
+        from.shape());
+    for (int64_t i = 0; i < from.elements(); ++i) {
+      if (from.type() == ElementType::kFloat) {
+        to->add_float_data(static_cast<float>(from.real(i)));
+      } else if (from.type() == ElementType::kInt64) {
+        to->add_int64_data(from.integer(i));
       } else {
-        to->add_int32_data(static_cast<int32_t>(value));
+        to->add_int32_data(static_cast<int32_t>(from.integer(i)));
       }
     }
   }

@@ -1,5 +1,6 @@
 #include <fmt/format.h>
 
+#include "models/evaluation.h"
 #include "models/lowering.h"
 #include "models/operator.h"
 #include "models/ops/per_channel.h"
@@ -16,13 +17,13 @@ struct ConstantAddend {
 std::optional<ConstantAddend> constant_addend(const NodeView& node) {
   for (const size_t i : {size_t{0}, size_t{1}}) {
     if (node.constant(i) == nullptr) continue;
-    const GraphTensor& tensor = node.float_constant(i, "addend");
+    const Tensor& tensor = node.float_constant(i, "addend");
     const Shape& other = node.activation(1 - i, "addend");
     const auto values = per_channel_values(tensor, other);
     if (!values) {
       node.refuse("addend",
                   fmt::format("of shape {} does not add one value per channel to {}",
-                              shape_text(tensor.shape), shape_text(other)),
+                              shape_text(tensor.shape()), shape_text(other)),
                   "allowed constants are scalars and [C, 1, 1]; use the bias of a layer");
     }
     return ConstantAddend{1 - i, *values};
@@ -31,6 +32,7 @@ std::optional<ConstantAddend> constant_addend(const NodeView& node) {
 }
 
 std::vector<Shape> infer_shape(const NodeView& node) {
+  if (!node.one_image()) return {broadcast_shape(node, node.shape(0), node.shape(1))};
   if (const auto addend = constant_addend(node)) return {node.shape(addend->activation)};
   if (node.activation(0, "addend") != node.activation(1, "addend")) {
     node.refuse("shapes",
@@ -56,24 +58,16 @@ void lower(const NodeView& node, LayerBuilder& builder) {
   builder.add(node, std::move(layer), node.node().inputs);
 }
 
-std::vector<Values> reference(const NodeView& node, const std::vector<Values>& inputs) {
-  const auto addend = constant_addend(node);
-  Values sum = inputs[addend ? addend->activation : 0];
-  for (size_t i = 0; i < sum.size(); ++i) {
-    sum[i] +=
-        addend
-            ? static_cast<double>(addend->per_channel[i * addend->per_channel.size() / sum.size()])
-            : inputs[1][i];
-  }
-  return {sum};
+std::vector<Tensor> evaluate(const NodeView& node) {
+  return {broadcast(node, [](auto a, auto b) { return plus(a, b); })};
 }
 
 }  // namespace
 
-// Add: two activations of one shape; or an activation and a constant per channel, which fold()
-// moves into a bias or which becomes a depthwise 1x1 matmul with weights of 1 and a bias.
-// Source: ONNX operator, opsets 7, 13, 14.
+// Add with broadcasting. As a layer: two activations of one shape; or an activation and a constant
+// per channel, which fold() moves into a bias or which becomes a depthwise 1x1 matmul with weights
+// of 1 and a bias. Source: ONNX operator, opsets 7, 13, 14.
 extern const Operator kAdd;
-const Operator kAdd{"Add", {}, 2, 2, infer_shape, lower, reference};
+const Operator kAdd{"Add", {}, 2, 2, infer_shape, evaluate, lower};
 
 }  // namespace widthwise

@@ -11,17 +11,17 @@ namespace widthwise {
 namespace {
 
 struct Range {
-  float low = -std::numeric_limits<float>::infinity();
-  float high = std::numeric_limits<float>::infinity();
+  double low = -std::numeric_limits<double>::infinity();
+  double high = std::numeric_limits<double>::infinity();
 };
 
-float bound(const NodeView& node, size_t i, const char* name, float otherwise) {
+double bound(const NodeView& node, size_t i, const char* name, double otherwise) {
   if (!node.has_input(i)) return otherwise;
-  const GraphTensor* tensor = node.constant(i);
-  if (tensor == nullptr || tensor->floats.size() != 1) {
+  const Tensor* tensor = node.constant(i);
+  if (tensor == nullptr || tensor->elements() != 1) {
     node.refuse(name, "must be one constant float", "export with constant limits");
   }
-  return tensor->floats[0];
+  return tensor->real(0);
 }
 
 Range range(const NodeView& node) {
@@ -38,11 +38,17 @@ Range range(const NodeView& node) {
     if (node.input_count() > 1)
       node.refuse("inputs", "count is above 1, limits are attributes before opset 11",
                   "export the network again");
-    r = {node.real("min", r.low), node.real("max", r.high)};
+    constexpr float kInfinity = std::numeric_limits<float>::infinity();
+    r = {node.real("min", -kInfinity), node.real("max", kInfinity)};
   }
-  const bool ordered = r.low <= r.high && r.low < std::numeric_limits<float>::infinity() &&
-                       r.high > -std::numeric_limits<float>::infinity();
-  if (!ordered) {  // NaN, too
+  return r;
+}
+
+// Limits that a layer can have.
+Range layer_range(const NodeView& node) {
+  const Range r = range(node);
+  constexpr double kInfinity = std::numeric_limits<double>::infinity();
+  if (!(r.low <= r.high && r.low < kInfinity && r.high > -kInfinity)) {  // NaN, too
     node.refuse("min, max", fmt::format("are {} and {}, min must not be above max", r.low, r.high),
                 "exchange the limits");
   }
@@ -50,21 +56,40 @@ Range range(const NodeView& node) {
 }
 
 std::vector<Shape> infer_shape(const NodeView& node) {
-  range(node);
+  if (node.one_image()) layer_range(node);
   return {node.activation(0, "ifmap")};
 }
 
 void lower(const NodeView& node, LayerBuilder& builder) {
-  const Range r = range(node);
-  builder.clamp(node, r.low, r.high);
+  const Range r = layer_range(node);
+  builder.clamp(node, static_cast<float>(r.low), static_cast<float>(r.high));
 }
 
-std::vector<Values> reference(const NodeView& node, const std::vector<Values>& inputs) {
+// min(max(x, low), high): the upper limit decides where they are crossed. Integers of 64 bits are
+// compared exactly.
+std::vector<Tensor> evaluate(const NodeView& node) {
+  const bool relu = node.node().op_type == "Relu";
+  Tensor ofmap = node.tensor(0, "ifmap");
   const Range r = range(node);
-  Values ofmap = inputs[0];
-  for (double& value : ofmap) {
-    value = std::clamp(value, static_cast<double>(r.low), static_cast<double>(r.high));
-  }
+  visit_type(ofmap.type(), [&](auto stored) {
+    using T = decltype(stored);
+    T low = std::numeric_limits<T>::lowest(), high = std::numeric_limits<T>::max();
+    if constexpr (std::is_floating_point_v<T>) {
+      low = static_cast<T>(r.low);
+      high = static_cast<T>(r.high);
+    } else {
+      const auto limit = [&](size_t i, T otherwise) {
+        return !relu && node.has_input(i) ? static_cast<T>(node.tensor(i, "limit").integer(0))
+                                          : otherwise;
+      };
+      low = relu ? T{0} : limit(1, low);
+      high = limit(2, high);
+    }
+    for (T& value : ofmap.write<T>()) {
+      value = value < low ? low : value;
+      value = value > high ? high : value;
+    }
+  });
   return {ofmap};
 }
 
@@ -73,7 +98,7 @@ std::vector<Values> reference(const NodeView& node, const std::vector<Values>& i
 // Relu: max(0, x). Clip: limits to [min, max], attributes up to opset 10, constant inputs from 11.
 // Both become the range of the layer before them or a clamp. Source: ONNX operators.
 extern const Operator kRelu, kClip;
-const Operator kRelu{"Relu", {}, 1, 1, infer_shape, lower, reference};
-const Operator kClip{"Clip", {"max", "min"}, 1, 3, infer_shape, lower, reference};
+const Operator kRelu{"Relu", {}, 1, 1, infer_shape, evaluate, lower};
+const Operator kClip{"Clip", {"max", "min"}, 1, 3, infer_shape, evaluate, lower};
 
 }  // namespace widthwise

@@ -11,7 +11,7 @@ size_t checked_axis(const NodeView& node) {
   const size_t axis = node.axis("axis", node.integer("axis", 0), first.size());
   node.require_not_batch("axis", axis);
   for (size_t i = 0; i < node.input_count(); ++i) {
-    Shape other = node.has_activation() ? node.activation(i, "operand") : node.shape(i);
+    Shape other = node.activation(i, "operand");
     if (other.size() == first.size()) other[axis] = first[axis];
     if (other != first) {
       node.refuse("shapes",
@@ -52,8 +52,8 @@ void lower(const NodeView& node, LayerBuilder& builder) {
   lower_movement(node, builder, node.input_count(), sources(node));
 }
 
-std::vector<Values> reference(const NodeView& node, const std::vector<Values>& inputs) {
-  return move_values(inputs, inputs.size(), sources(node));
+std::vector<Tensor> evaluate(const NodeView& node) {
+  return move_tensors(node, node.input_count(), sources(node), infer_shape(node));
 }
 
 }  // namespace
@@ -61,6 +61,6 @@ std::vector<Values> reference(const NodeView& node, const std::vector<Values>& i
 // Concat: inputs of shapes that are equal but for `axis`, laid end to end along it.
 // Source: ONNX operator, opsets 4, 11, 13.
 extern const Operator kConcat;
-const Operator kConcat{"Concat", {"axis"}, 1, 0, infer_shape, lower, reference};
+const Operator kConcat{"Concat", {"axis"}, 1, 0, infer_shape, evaluate, lower};
 
 }  // namespace widthwise

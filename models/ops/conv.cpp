@@ -1,16 +1,18 @@
 #include <fmt/format.h>
 
+#include "models/evaluation.h"
 #include "models/lowering.h"
 #include "models/sliding_window.h"
 
 namespace widthwise {
 namespace {
 
-MatmulWorkload workload(const NodeView& node) {
-  const Shape& ifmap = node.activation(0, "ifmap");
-  const Shape& weight = node.float_constant(1, "weight").shape;
+SlidingWindow window(const NodeView& node) {
+  const Shape &ifmap = node.activation(0, "ifmap"), &weight = node.shape(1);
   const int64_t groups = node.integer("group", 1);
-  if (weight.size() != ifmap.size() || weight.size() < 3) {
+  const bool one_or_two_axes = weight.size() == 3 || weight.size() == 4;
+  if (weight.size() != ifmap.size() || weight.size() < 3 ||
+      (node.one_image() && !one_or_two_axes)) {
     node.refuse("weight",
                 fmt::format("has the shape {} for an ifmap of {}; allowed are 1-D and 2-D "
                             "convolutions",
@@ -31,57 +33,83 @@ MatmulWorkload workload(const NodeView& node) {
                 fmt::format("differs from the weight's shape {}", shape_text(weight)),
                 "leave it out, or correct it");
   }
-  if (node.has_input(2) && node.float_constant(2, "bias").shape != Shape{weight[0]}) {
-    node.refuse("bias",
-                fmt::format("has the shape {}, needed [{}]", shape_text(node.shape(2)), weight[0]),
-                "export the network again");
-  }
-  return {.window = read_window(node, kernel, weight[0]), .groups = groups};
+  return read_sliding_window(node, kernel);
+}
+
+void check_bias(const NodeView& node) {
+  if (!node.has_input(2) || node.shape(2) == Shape{node.shape(1)[0]}) return;
+  node.refuse(
+      "bias",
+      fmt::format("has the shape {}, needed [{}]", shape_text(node.shape(2)), node.shape(1)[0]),
+      "export the network again");
 }
 
 std::vector<Shape> infer_shape(const NodeView& node) {
-  return {window_ofmap_shape(node, workload(node).window)};
+  if (node.one_image()) {
+    node.float_constant(1, "weight");
+    if (node.has_input(2)) node.float_constant(2, "bias");
+  }
+  const SlidingWindow w = window(node);
+  check_bias(node);
+  return {window_ofmap_shape(node, w, node.shape(1)[0])};
 }
 
 void lower(const NodeView& node, LayerBuilder& builder) {
   FloatLayer layer;
-  layer.workload = workload(node);
-  layer.weights = node.float_constant(1, "weight").floats;
-  if (node.has_input(2)) layer.bias = node.float_constant(2, "bias").floats;
+  const auto weights = node.float_constant(1, "weight").values<float>();
+  layer.workload = MatmulWorkload{.window = workload_window(node, window(node), node.shape(1)[0]),
+                                  .groups = node.integer("group", 1)};
+  layer.weights.assign(weights.begin(), weights.end());
+  if (node.has_input(2)) {
+    const auto bias = node.float_constant(2, "bias").values<float>();
+    layer.bias.assign(bias.begin(), bias.end());
+  }
   builder.add(node, std::move(layer));
 }
 
-std::vector<Values> reference(const NodeView& node, const std::vector<Values>& inputs) {
-  const MatmulWorkload matmul = workload(node);
-  const Window& w = matmul.window;
-  const int64_t pixels = w.ifmap_rows * w.ifmap_cols, taps = w.kernel_rows * w.kernel_cols;
-  Values ofmap;
-  for (int64_t oc = 0; oc < w.ofmap_channels; ++oc) {
-    const int64_t first = oc / matmul.group_ofmap_channels() * matmul.group_ifmap_channels();
-    for (int64_t row = 0; row < w.ofmap_rows; ++row) {
-      for (int64_t col = 0; col < w.ofmap_cols; ++col) {
-        double sum = node.has_input(2) ? inputs[2][static_cast<size_t>(oc)] : 0;
-        for (int64_t ic = 0; ic < matmul.group_ifmap_channels(); ++ic) {
-          const double* image = inputs[0].data() + (first + ic) * pixels;
-          const double* kernel = inputs[1].data() + oc * matmul.reduction_length() + ic * taps;
-          for_each_tap(w, row, col, [&](int64_t k, int64_t i) { sum += image[i] * kernel[k]; });
+std::vector<Tensor> evaluate(const NodeView& node) {
+  const SlidingWindow w = window(node);
+  const Tensor &ifmap = node.tensor(0, "ifmap"), &weight = node.tensor(1, "weight");
+  const int64_t images = ifmap.shape()[0], channels = weight.shape()[0],
+                group_in = weight.shape()[1], group_out = channels / node.integer("group", 1);
+  const int64_t in_pixels = w.ifmap_pixels(), out_pixels = w.ofmap_pixels(), kernel = w.taps();
+  Tensor ofmap = node.output(ifmap.type(), infer_shape(node)[0]);
+  visit_real(node, ifmap, [&](auto stored) {
+    using T = decltype(stored);
+    const auto x = ifmap.values<T>(), k = weight.values<T>();
+    const auto y = ofmap.write<T>();
+    const auto bias = node.has_input(2) ? node.tensor(2, "bias").reals()
+                                        : std::vector<double>(static_cast<size_t>(channels), 0);
+    for_each_pixel(w, [&](int64_t pixel, const std::vector<WindowTap>& taps, int64_t) {
+      for (int64_t image = 0; image < images; ++image) {
+        for (int64_t oc = 0; oc < channels; ++oc) {
+          double sum = bias[static_cast<size_t>(oc)];
+          for (int64_t ic = 0; ic < group_in; ++ic) {
+            const int64_t plane = image * ifmap.shape()[1] + oc / group_out * group_in + ic;
+            const T* from = x.data() + plane * in_pixels;
+            const T* by = k.data() + (oc * group_in + ic) * kernel;
+            for (const WindowTap& tap : taps)
+              sum += static_cast<double>(from[tap.ifmap]) * static_cast<double>(by[tap.kernel]);
+          }
+          y[static_cast<size_t>((image * channels + oc) * out_pixels + pixel)] =
+              static_cast<T>(sum);
         }
-        ofmap.push_back(sum);
       }
-    }
-  }
+    });
+  });
   return {ofmap};
 }
 
 }  // namespace
 
-// Conv: ifmap [N, C, (H,) W], constant weight [M, C / group, (KH,) KW], optional constant bias [M]
-// -> ofmap [N, M, (OH,) OW]. Source: ONNX operator, opsets 1, 11.
+// Conv: ifmap [N, C, axes...], weight [M, C / group, kernel...], optional bias [M] -> ofmap
+// [N, M, axes...]. As a layer: one or two axes, weight and bias constant. Source: ONNX operator,
+// opsets 1, 11, 22.
 extern const Operator kConv;
 const Operator kConv{
     "Conv",      {"auto_pad", "dilations", "group", "kernel_shape", "pads", "strides"},
     2,           3,
-    infer_shape, lower,
-    reference};
+    infer_shape, evaluate,
+    lower};
 
 }  // namespace widthwise

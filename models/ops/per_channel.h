@@ -22,18 +22,20 @@ inline MatmulWorkload per_channel_workload(const Shape& ifmap) {
 
 // One value per channel of `activation` [1, C, ...] if the constant broadcasts to it that way
 // (every axis but the channel's has extent 1); nothing otherwise.
-inline std::optional<std::vector<float>> per_channel_values(const GraphTensor& constant,
+inline std::optional<std::vector<float>> per_channel_values(const Tensor& constant,
                                                             const Shape& activation) {
-  const size_t rank = activation.size(), own = constant.shape.size();
-  if (constant.type != ElementType::kFloat || own > rank || rank < 2) return std::nullopt;
+  const size_t rank = activation.size(), own = constant.rank();
+  if (constant.type() != ElementType::kFloat || own > rank || rank < 2) return std::nullopt;
   for (size_t i = 0; i < own; ++i) {
     const size_t axis = rank - own + i;  // aligned at the last axis
-    const bool channel = axis == 1 && constant.shape[i] == activation[1];
-    if (constant.shape[i] != 1 && !channel) return std::nullopt;
+    const bool channel = axis == 1 && constant.shape()[i] == activation[1];
+    if (constant.shape()[i] != 1 && !channel) return std::nullopt;
   }
   const auto channels = static_cast<size_t>(activation[1]);
-  if (constant.floats.size() == channels) return constant.floats;
-  return std::vector<float>(channels, constant.floats.at(0));
+  const auto values = constant.values<float>();
+  if (values.empty()) return std::nullopt;
+  if (values.size() == channels) return std::vector<float>(values.begin(), values.end());
+  return std::vector<float>(channels, values[0]);
 }
 
 }  // namespace widthwise

@@ -70,7 +70,7 @@ Box box(const NodeView& node) {
     const bool whole = p.starts[i] == 0 && step == 1 &&
                        (to_end || (node.batch() > 0 && p.ends[i] >= node.batch()));
     if (axis == 0 && !whole) node.require_not_batch("axes", axis);
-    if (axis == 0 && node.has_activation()) continue;  // all images
+    if (axis == 0 && node.one_image()) continue;  // all images
     b.start += kept > 0 ? start * b.strides[axis] : 0;
     b.extents[axis] = kept;
     b.strides[axis] *= step;
@@ -89,8 +89,8 @@ void lower(const NodeView& node, LayerBuilder& builder) {
   lower_movement(node, builder, 1, sources(node));
 }
 
-std::vector<Values> reference(const NodeView& node, const std::vector<Values>& inputs) {
-  return move_values(inputs, 1, sources(node));
+std::vector<Tensor> evaluate(const NodeView& node) {
+  return move_tensors(node, 1, sources(node), infer_shape(node));
 }
 
 }  // namespace
@@ -99,6 +99,6 @@ std::vector<Values> reference(const NodeView& node, const std::vector<Values>& i
 // inputs; negative positions count from the end. The batch is not sliced.
 // Source: ONNX operator, opsets 1, 10, 11, 13.
 extern const Operator kSlice;
-const Operator kSlice{"Slice", {"axes", "ends", "starts"}, 1, 5, infer_shape, lower, reference};
+const Operator kSlice{"Slice", {"axes", "ends", "starts"}, 1, 5, infer_shape, evaluate, lower};
 
 }  // namespace widthwise

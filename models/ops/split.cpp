@@ -71,8 +71,8 @@ void lower(const NodeView& node, LayerBuilder& builder) {
   lower_movement(node, builder, 1, sources(node));
 }
 
-std::vector<Values> reference(const NodeView& node, const std::vector<Values>& inputs) {
-  return move_values(inputs, 1, sources(node));
+std::vector<Tensor> evaluate(const NodeView& node) {
+  return move_tensors(node, 1, sources(node), infer_shape(node));
 }
 
 }  // namespace
@@ -80,7 +80,7 @@ std::vector<Values> reference(const NodeView& node, const std::vector<Values>& i
 // Split: cuts input 0 along `axis`; parts from the attribute (before opset 13) or a constant input,
 // equal if not given. Source: ONNX operator, opsets 2, 11, 13, 18.
 extern const Operator kSplit;
-const Operator kSplit{"Split",  {"axis", "num_outputs", "split"}, 1, 2, infer_shape, lower,
-                      reference};
+const Operator kSplit{"Split", {"axis", "num_outputs", "split"}, 1, 2, infer_shape, evaluate,
+                      lower};
 
 }  // namespace widthwise

@@ -17,7 +17,7 @@ std::vector<int64_t> permutation(const NodeView& node) {
   if (sorted != identity_source(rank))
     node.refuse("perm", fmt::format("{} is no permutation of 0..{}", shape_text(perm), rank - 1),
                 "name every axis once");
-  if (node.has_activation() && perm[0] != 0)
+  if (node.one_image() && perm[0] != 0)
     node.refuse("perm",
                 fmt::format("{} moves the batch; allowed are permutations that begin "
                             "with 0",
@@ -47,8 +47,8 @@ void lower(const NodeView& node, LayerBuilder& builder) {
   lower_movement(node, builder, 1, sources(node));
 }
 
-std::vector<Values> reference(const NodeView& node, const std::vector<Values>& inputs) {
-  return move_values(inputs, 1, sources(node));
+std::vector<Tensor> evaluate(const NodeView& node) {
+  return move_tensors(node, 1, sources(node), infer_shape(node));
 }
 
 }  // namespace
@@ -56,6 +56,6 @@ std::vector<Values> reference(const NodeView& node, const std::vector<Values>& i
 // Transpose: axis i of the ofmap is axis perm[i] of the ifmap; the batch stays first.
 // Source: ONNX operator, opsets 1, 13.
 extern const Operator kTranspose;
-const Operator kTranspose{"Transpose", {"perm"}, 1, 1, infer_shape, lower, reference};
+const Operator kTranspose{"Transpose", {"perm"}, 1, 1, infer_shape, evaluate, lower};
 
 }  // namespace widthwise
