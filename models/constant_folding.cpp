@@ -43,8 +43,12 @@ std::vector<Tensor> evaluate_constant(const NodeView& view) {
   return evaluate_node(NodeView(view.graph(), view.node(), std::move(inputs)));
 }
 
-bool says_how_quantized(const GraphNode& node) {
-  return node.op_type == "DequantizeLinear" || node.domain == kQonnxDomain;
+// A Clip of integers states how many bits they have.
+bool says_how_quantized(const NodeView& view) {
+  const GraphNode& node = view.node();
+  return node.op_type == "DequantizeLinear" || node.domain == kQonnxDomain ||
+         (node.op_type == "Clip" && view.constant(0) != nullptr &&
+          !is_real(view.constant(0)->type()));
 }
 
 bool is_constant(const NodeView& view) {
@@ -85,7 +89,7 @@ void fold_constants(Graph& graph, const FoldOptions& options) {
       if (node.outputs.size() != 1) view.refuse("outputs", "must be one", "correct the file");
       graph.initializers[node.outputs[0]] = constant_value(view);
     } else if (is_constant(view) &&
-               !(options.keep_quantized_constants && says_how_quantized(node))) {
+               !(options.keep_quantized_constants && says_how_quantized(view))) {
       const auto tensors = evaluate_constant(view);
       for (size_t i = 0; i < node.outputs.size() && i < tensors.size(); ++i) {
         graph.initializers[node.outputs[i]] = tensors[i];

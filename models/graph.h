@@ -45,6 +45,8 @@ struct Graph {
   std::vector<GraphValue> inputs, outputs;
   std::vector<GraphNode> nodes;
   std::map<std::string, Tensor> initializers;
+  // Values whose codes have fewer bits than their element type (see fuse.h).
+  std::map<std::string, IntegerFormat> formats = {};
 
   bool is_output(const std::string& value) const;
   bool is_input(const std::string& value) const;

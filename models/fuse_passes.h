@@ -1,0 +1,19 @@
+#pragma once
+#include "models/fuse.h"
+
+namespace widthwise {
+
+// The passes of fuse(), in their order. Each leaves a graph that gives the same values.
+
+// QONNX's Quant and BipolarQuant with constant parameters become integers and DequantizeLinear.
+void separate_qonnx_codes(Graph& graph, const FuseOptions& options);
+// DequantizeLinear moves behind data movement and max-pooling; QuantizeLinear of a value that was
+// dequantized with the same parameters goes away.
+void sink_dequantize(Graph& graph);
+// DequantizeLinear -> operator -> [Relu, Clip] -> QuantizeLinear [-> Clip] becomes one node.
+void fuse_quantized_operators(Graph& graph);
+// Conv, MatMul and Gemm of integers whose result is real become ConvDequantized,
+// MatMulDequantized and QGemm without output scale.
+void fuse_dequantized_products(Graph& graph);
+
+}  // namespace widthwise

@@ -1,0 +1,209 @@
+#include <algorithm>
+#include <cmath>
+#include <limits>
+
+#include "models/fuse_passes.h"
+#include "models/graph_editor.h"
+#include "models/quantized_product.h"
+
+namespace widthwise {
+namespace {
+
+// Real limits of a Relu or Clip with constant limits.
+struct Limits {
+  double low = -std::numeric_limits<double>::infinity();
+  double high = std::numeric_limits<double>::infinity();
+};
+
+// What a QuantizeLinear with one constant scale makes of a value.
+struct OutputQuantization {
+  std::string scale, zero_point;
+  float scale_value = 1;
+  int64_t zero_point_value = 0;
+  IntegerFormat format;
+};
+
+int64_t code_of(double limit, const OutputQuantization& q) {
+  constexpr double kFar = 1e9;
+  const float steps = static_cast<float>(limit) / q.scale_value;
+  const auto code =
+      static_cast<int64_t>(std::nearbyint(std::clamp(static_cast<double>(steps), -kFar, kFar)));
+  return std::clamp(code + q.zero_point_value, q.format.min(), q.format.max());
+}
+
+int64_t attribute(const GraphNode& node, const std::string& name, int64_t otherwise) {
+  const auto found = node.attributes.find(name);
+  const auto* value =
+      found == node.attributes.end() ? nullptr : std::get_if<int64_t>(&found->second);
+  return value == nullptr ? otherwise : *value;
+}
+
+class OperatorFuser {
+ public:
+  explicit OperatorFuser(Graph& graph) : editor_(graph) {}
+
+  void run() {
+    std::vector<GraphNode> nodes = std::move(editor_.graph().nodes);
+    for (GraphNode& node : nodes) {
+      editor_.apply_replacements(node);
+      if (!fuse_quantize(node) && !fuse_code_clip(node)) editor_.keep(std::move(node));
+    }
+    editor_.finish();
+  }
+
+ private:
+  std::optional<OutputQuantization> output_quantization(const GraphNode& node) {
+    if (node.inputs.size() < 2 || node.attributes.contains("block_size")) return std::nullopt;
+    const Tensor* scale = editor_.constant(node.inputs[1]);
+    if (scale == nullptr || scale->elements() != 1 || scale->type() != ElementType::kFloat)
+      return std::nullopt;
+    OutputQuantization q;
+    q.scale = node.inputs[1];
+    q.scale_value = scale->values<float>()[0];
+    if (!std::isnormal(q.scale_value) || q.scale_value < 0) return std::nullopt;  // refused later
+    if (node.inputs.size() > 2 && !node.inputs[2].empty()) {
+      const Tensor* zero_point = editor_.constant(node.inputs[2]);
+      if (zero_point == nullptr || zero_point->elements() != 1) return std::nullopt;
+      const auto format = integer_format(zero_point->type());
+      if (!format) return std::nullopt;
+      q.zero_point = node.inputs[2];
+      q.zero_point_value = zero_point->integer(0);
+      q.format = *format;
+      return q;
+    }
+    if (node.attributes.contains("output_dtype")) return std::nullopt;
+    q.zero_point =
+        editor_.add_constant(node.outputs[0] + "_zero_point", Tensor(ElementType::kUint8, {}));
+    q.format = {8, false};
+    return q;
+  }
+
+  // Walks back from a value over Relu and Clip that nobody else reads; limits are narrowed, and
+  // the values of the nodes that were passed are listed.
+  const GraphNode* skip_limits(std::string& value, Limits& limits,
+                               std::vector<std::string>& passed) {
+    const GraphNode* node = editor_.only_reader_of(value);
+    while (node != nullptr && node->domain == kOnnxDomain) {
+      Limits own;
+      if (node->op_type == "Relu") {
+        own.low = 0;
+      } else if (node->op_type == "Clip") {
+        if (!clip_limits(*node, own)) return nullptr;
+      } else {
+        return node;
+      }
+      limits.low = std::clamp(limits.low, own.low, own.high);
+      limits.high = std::clamp(limits.high, own.low, own.high);
+      passed.push_back(value);
+      value = node->inputs[0];
+      node = editor_.only_reader_of(value);
+    }
+    return node;
+  }
+
+  bool clip_limits(const GraphNode& node, Limits& limits) {
+    const auto read = [&](size_t i, const char* name, double& limit) {
+      if (const auto found = node.attributes.find(name); found != node.attributes.end()) {
+        const auto* value = std::get_if<float>(&found->second);
+        if (value == nullptr) return false;
+        limit = static_cast<double>(*value);
+      }
+      if (i >= node.inputs.size() || node.inputs[i].empty()) return true;
+      const Tensor* value = editor_.constant(node.inputs[i]);
+      if (value == nullptr || value->elements() != 1) return false;
+      limit = value->real(0);
+      return true;
+    };
+    return read(1, "min", limits.low) && read(2, "max", limits.high) && limits.low <= limits.high;
+  }
+
+  bool fuse_quantize(const GraphNode& node) {
+    if (node.domain != kOnnxDomain || node.op_type != "QuantizeLinear") return false;
+    std::string value = node.inputs.at(0);
+    Limits limits;
+    std::vector<std::string> passed;
+    const GraphNode* real = skip_limits(value, limits, passed);
+    if (real == nullptr || real->domain != kOnnxDomain || real->outputs.size() != 1) return false;
+    const auto output = output_quantization(node);
+    if (!output) return false;
+    auto fused = quantized(*real, *output);
+    if (!fused) return false;
+    fused->name = real->name;
+    fused->outputs = {node.outputs.at(0)};
+    const int64_t low = code_of(limits.low, *output), high = code_of(limits.high, *output);
+    if (low > output->format.min()) fused->attributes["q_min"] = low;
+    if (high < output->format.max()) fused->attributes["q_max"] = high;
+    passed.push_back(value);
+    for (const std::string& gone : passed) editor_.take_back(gone);
+    editor_.keep(std::move(*fused));
+    return true;
+  }
+
+  std::optional<GraphNode> quantized(const GraphNode& real, const OutputQuantization& output) {
+    if (real.op_type == "Conv" || real.op_type == "MatMul" || real.op_type == "Gemm")
+      return quantized_product(editor_, real, output.scale, output.zero_point);
+    GraphNode node;
+    node.domain = kMicrosoftDomain;
+    node.op_type = "QLinear" + real.op_type;
+    node.attributes = real.attributes;
+    const std::vector<std::string> result = {output.scale, output.zero_point};
+    if (real.op_type == "Concat") {
+      node.inputs = result;
+      for (const std::string& value : real.inputs) {
+        if (!add_operand(value, node.inputs)) return std::nullopt;
+      }
+      return node;
+    }
+    const bool two = real.op_type == "Add" || real.op_type == "Mul";
+    const bool one = real.op_type == "AveragePool" || real.op_type == "GlobalAveragePool" ||
+                     real.op_type == "LeakyRelu" || real.op_type == "Sigmoid";
+    if (!two && !one) return std::nullopt;
+    if (real.op_type == "AveragePool" && real.attributes.contains("dilations")) return std::nullopt;
+    for (const std::string& value : real.inputs) {
+      if (!add_operand(value, node.inputs)) return std::nullopt;
+    }
+    node.inputs.insert(node.inputs.end(), result.begin(), result.end());
+    return node;
+  }
+
+  // Codes, scale and zero point of a value that was dequantized with one scale.
+  bool add_operand(const std::string& value, std::vector<std::string>& inputs) {
+    const auto d = editor_.dequantized(value);
+    if (!d || !d->per_tensor() || d->zero_point.empty()) return false;
+    inputs.insert(inputs.end(), {d->codes, d->scale, d->zero_point});
+    return true;
+  }
+
+  // Clip of codes that a fused node wrote: its codes have fewer bits than their type.
+  bool fuse_code_clip(const GraphNode& node) {
+    if (node.domain != kOnnxDomain || node.op_type != "Clip" || node.inputs.size() != 3)
+      return false;
+    const Tensor *low = editor_.constant(node.inputs[1]), *high = editor_.constant(node.inputs[2]);
+    if (low == nullptr || high == nullptr || low->elements() != 1 || high->elements() != 1 ||
+        is_real(low->type()) || is_real(high->type()))
+      return false;
+    const int64_t least = low->integer(0), most = high->integer(0);
+    const auto format = narrowest_format(least, most);
+    if (!format) return false;
+    editor_.graph().formats[node.outputs[0]] = *format;
+    const GraphNode* writer = editor_.only_reader_of(node.inputs[0]);
+    const bool fused = writer != nullptr && writer->op_type.starts_with("Q") &&
+                       writer->op_type != "QuantizeLinear" && writer->op_type != "QuantCodes";
+    if (!fused) return false;
+    GraphNode& changed = editor_.writer_to_change(node.inputs[0]);
+    changed.attributes["q_min"] =
+        std::max(attribute(changed, "q_min", std::numeric_limits<int64_t>::min()), least);
+    changed.attributes["q_max"] =
+        std::min(attribute(changed, "q_max", std::numeric_limits<int64_t>::max()), most);
+    editor_.rename_output(node.inputs[0], node.outputs[0]);
+    return true;
+  }
+
+  GraphEditor editor_;
+};
+
+}  // namespace
+
+void fuse_quantized_operators(Graph& graph) { OperatorFuser(graph).run(); }
+
+}  // namespace widthwise

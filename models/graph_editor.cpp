@@ -1,0 +1,117 @@
+#include "models/graph_editor.h"
+
+#include <fmt/format.h>
+
+#include <set>
+
+namespace widthwise {
+
+void GraphEditor::keep(GraphNode node) {
+  for (const std::string& value : node.outputs) writers_[value] = kept_.size();
+  kept_.emplace_back(std::move(node));
+}
+
+const GraphNode* GraphEditor::writer(const std::string& value) const {
+  const auto found = writers_.find(value);
+  if (found == writers_.end() || !kept_[found->second]) return nullptr;
+  return &*kept_[found->second];
+}
+
+const GraphNode* GraphEditor::only_reader_of(const std::string& value) const {
+  const auto readers = readers_.find(value);
+  const bool alone = readers == readers_.end() || readers->second <= 1;
+  return alone && !graph_.is_output(value) ? writer(value) : nullptr;
+}
+
+GraphNode& GraphEditor::writer_to_change(const std::string& value) {
+  return *kept_[writers_.at(value)];
+}
+
+void GraphEditor::take_back(const std::string& value) {
+  const size_t at = writers_.at(value);
+  const GraphNode node = *kept_[at];
+  for (const std::string& output : node.outputs) writers_.erase(output);
+  kept_[at].reset();
+}
+
+void GraphEditor::rename_output(const std::string& from, const std::string& to) {
+  const size_t at = writers_.at(from);
+  for (std::string& output : kept_[at]->outputs) {
+    if (output == from) output = to;
+  }
+  writers_.erase(from);
+  writers_[to] = at;
+}
+
+void GraphEditor::finish() {
+  graph_.nodes.clear();
+  for (auto& node : kept_) {
+    if (node) graph_.nodes.push_back(std::move(*node));
+  }
+  kept_.clear();
+}
+
+void GraphEditor::replace(const std::string& value, const std::string& other) {
+  replaced_[value] = other;
+  readers_[other] += readers_[value] - 1;
+}
+
+void GraphEditor::apply_replacements(GraphNode& node) const {
+  for (std::string& value : node.inputs) {
+    for (auto found = replaced_.find(value); found != replaced_.end();
+         found = replaced_.find(value))
+      value = found->second;
+  }
+}
+
+const Tensor* GraphEditor::constant(const std::string& value) const {
+  const auto found = graph_.initializers.find(value);
+  return found == graph_.initializers.end() ? nullptr : &found->second;
+}
+
+std::string GraphEditor::new_value(const std::string& wanted) {
+  const auto taken = [&](const std::string& name) {
+    return graph_.initializers.contains(name) || writers_.contains(name) || graph_.is_input(name) ||
+           readers_.contains(name) || new_names_.contains(name);
+  };
+  std::string name = wanted;
+  for (int i = 1; taken(name); ++i) name = fmt::format("{}_{}", wanted, i);
+  new_names_[name] = 1;
+  return name;
+}
+
+std::string GraphEditor::add_constant(const std::string& wanted, Tensor tensor) {
+  std::string name = new_value(wanted);
+  graph_.initializers.emplace(name, std::move(tensor));
+  return name;
+}
+
+std::optional<Dequantized> GraphEditor::dequantized(const std::string& value) const {
+  const GraphNode* node = writer(value);
+  if (node == nullptr || node->op_type != "DequantizeLinear" || node->domain == kQonnxDomain ||
+      node->inputs.size() < 2 || node->attributes.contains("block_size"))
+    return std::nullopt;
+  Dequantized d{.codes = node->inputs[0], .scale = node->inputs[1], .zero_point = ""};
+  if (node->inputs.size() > 2) d.zero_point = node->inputs[2];
+  d.scale_tensor = constant(d.scale);
+  if (d.scale_tensor == nullptr || d.scale_tensor->type() != ElementType::kFloat ||
+      d.scale_tensor->rank() > 1)
+    return std::nullopt;
+  if (!d.zero_point.empty()) {
+    d.zero_point_tensor = constant(d.zero_point);
+    if (d.zero_point_tensor == nullptr) return std::nullopt;
+  }
+  if (const auto axis = node->attributes.find("axis"); axis != node->attributes.end()) {
+    const auto* number = std::get_if<int64_t>(&axis->second);
+    if (number == nullptr) return std::nullopt;
+    d.axis = *number;
+  }
+  return d;
+}
+
+void GraphEditor::copy_format(const std::string& from, const std::string& to) {
+  const auto found = graph_.formats.find(from);
+  if (found != graph_.formats.end()) graph_.formats[to] = found->second;
+}
+
+}  // namespace widthwise

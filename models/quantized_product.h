@@ -1,0 +1,20 @@
+#pragma once
+#include <optional>
+
+#include "models/graph_editor.h"
+
+namespace widthwise {
+
+// The format that a Clip of codes to [low, high] states: the narrowest that holds both, where
+// -high .. high is the narrow range of a signed one. Nothing for more than 16 bits or low > high.
+std::optional<IntegerFormat> narrowest_format(int64_t low, int64_t high);
+
+// A Conv, MatMul or Gemm of dequantized operands as QLinearConv, QLinearMatMul or QGemm with an
+// output scale and zero point; without (both empty) as ConvDequantized, MatMulDequantized or QGemm
+// that give real numbers. Its name and outputs are the caller's to set. Nothing where the integers
+// alone do not say it: operands that are not dequantized, scales along another axis than the
+// output channels, a bias that is not an integer at scale ifmap * weight.
+std::optional<GraphNode> quantized_product(GraphEditor& editor, const GraphNode& real,
+                                           const std::string& scale, const std::string& zero_point);
+
+}  // namespace widthwise

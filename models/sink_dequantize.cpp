@@ -1,0 +1,186 @@
+#include <algorithm>
+#include <set>
+
+#include "models/fuse_passes.h"
+#include "models/graph_editor.h"
+#include "models/operator.h"
+
+namespace widthwise {
+namespace {
+
+// Operators that only move elements of input 0, or take their maximum.
+bool moves_elements(const GraphNode& node) {
+  static const std::set<std::string> kMoves = {
+      "DepthToSpace", "Expand",  "Flatten", "Gather",    "GlobalMaxPool",
+      "Identity",     "MaxPool", "Reshape", "Slice",     "SpaceToDepth",
+      "Split",        "Squeeze", "Tile",    "Transpose", "Unsqueeze"};
+  return node.domain == kOnnxDomain && kMoves.contains(node.op_type);
+}
+
+bool same_tensor(const Tensor* a, const Tensor* b) {
+  if (a == nullptr || b == nullptr) {
+    const Tensor* other = a != nullptr ? a : b;
+    return other == nullptr || (other->elements() == 1 && other->integer(0) == 0);
+  }
+  return a->type() == b->type() && a->bytes() == b->bytes();
+}
+
+bool same_parameters(const Dequantized& a, const Dequantized& b) {
+  return a.scale_tensor->bytes() == b.scale_tensor->bytes() &&
+         same_tensor(a.zero_point_tensor, b.zero_point_tensor) &&
+         (a.per_tensor() || a.axis == b.axis);
+}
+
+GraphNode dequantize_node(const GraphNode& node, const std::string& codes, const Dequantized& d,
+                          const std::string& output) {
+  GraphNode dequantize;
+  dequantize.name = node.name + "_DequantizeLinear";
+  dequantize.op_type = "DequantizeLinear";
+  dequantize.inputs = {codes, d.scale, d.zero_point};
+  dequantize.outputs = {output};
+  if (!d.per_tensor()) dequantize.attributes["axis"] = d.axis;
+  return dequantize;
+}
+
+// Resize that repeats elements, and Pad by the number zero, whose code is the zero point.
+bool resizes_by_repeating(const GraphNode& node) {
+  const auto mode = node.attributes.find("mode");
+  const auto* text =
+      mode == node.attributes.end() ? nullptr : std::get_if<std::string>(&mode->second);
+  return node.domain == kOnnxDomain && node.op_type == "Resize" &&
+         (text == nullptr || *text == "nearest");
+}
+
+class Sinker {
+ public:
+  explicit Sinker(Graph& graph) : editor_(graph) {}
+
+  void run() {
+    std::vector<GraphNode> nodes = std::move(editor_.graph().nodes);
+    for (GraphNode& node : nodes) {
+      editor_.apply_replacements(node);
+      if (!sink(node) && !cancel(node)) editor_.keep(std::move(node));
+    }
+    editor_.finish();
+  }
+
+ private:
+  bool sink(const GraphNode& node) {
+    if (node.inputs.empty()) return false;
+    if (node.domain == kOnnxDomain && node.op_type == "Concat") return sink_concat(node);
+    const auto d = editor_.dequantized(node.inputs[0]);
+    if (!d) return false;
+    if (node.domain == kOnnxDomain && node.op_type == "Pad") return sink_pad(node, *d);
+    if (!moves_elements(node) && !resizes_by_repeating(node)) return false;
+    if (node.op_type == "MaxPool" && node.outputs.size() > 1) return false;
+    Dequantized moved = *d;
+    if (!d->per_tensor()) {
+      if (node.op_type != "Transpose") return false;
+      const auto perm = node.attributes.find("perm");
+      const auto* axes = perm == node.attributes.end()
+                             ? nullptr
+                             : std::get_if<std::vector<int64_t>>(&perm->second);
+      const int64_t rank = axes != nullptr ? std::ssize(*axes) : 2;
+      const int64_t axis = d->axis < 0 ? d->axis + rank : d->axis;
+      if (axes == nullptr) {
+        const Tensor* constant = editor_.constant(d->codes);
+        if (constant == nullptr || constant->rank() != 2) return false;
+        moved.axis = 1 - axis;
+      } else {
+        moved.axis = std::find(axes->begin(), axes->end(), axis) - axes->begin();
+      }
+    }
+    GraphNode move = node;
+    move.inputs[0] = d->codes;
+    keep_moved(node, std::move(move), moved);
+    return true;
+  }
+
+  bool sink_pad(const GraphNode& node, const Dequantized& d) {
+    if (!d.per_tensor() || editor_.graph().opset < 11 || d.zero_point_tensor == nullptr)
+      return false;
+    GraphNode move = node;
+    move.inputs[0] = d.codes;
+    if (node.inputs.size() > 2 && !node.inputs[2].empty()) {
+      const Tensor* value = editor_.constant(node.inputs[2]);
+      if (value == nullptr || value->elements() != 1 || value->real(0) != 0) return false;
+    }
+    move.inputs.resize(std::max<size_t>(move.inputs.size(), 3));
+    move.inputs[2] =
+        editor_.add_constant(node.name + "_pad_code", d.zero_point_tensor->reshaped({}));
+    keep_moved(node, std::move(move), d);
+    return true;
+  }
+
+  bool sink_concat(const GraphNode& node) {
+    std::optional<Dequantized> first;
+    GraphNode move = node;
+    for (std::string& value : move.inputs) {
+      const auto d = editor_.dequantized(value);
+      if (!d || !d->per_tensor() || (first && !same_parameters(*first, *d))) return false;
+      if (!first) first = d;
+      value = d->codes;
+    }
+    keep_moved(node, std::move(move), *first);
+    return true;
+  }
+
+  void keep_moved(const GraphNode& node, GraphNode move, const Dequantized& d) {
+    for (std::string& output : move.outputs) {
+      if (output.empty()) continue;
+      output = editor_.new_value(output + "_codes");
+      editor_.copy_format(d.codes, output);
+    }
+    const std::vector<std::string> codes = move.outputs;
+    if (!evaluated(move)) editor_.keep(std::move(move));
+    for (size_t i = 0; i < codes.size(); ++i) {
+      if (!codes[i].empty()) editor_.keep(dequantize_node(node, codes[i], d, node.outputs[i]));
+    }
+  }
+
+  // Weights that are moved stay constants.
+  bool evaluated(const GraphNode& move) {
+    std::vector<const Tensor*> inputs;
+    for (const std::string& value : move.inputs) {
+      inputs.push_back(value.empty() ? nullptr : editor_.constant(value));
+      if (!value.empty() && inputs.back() == nullptr) return false;
+    }
+    const auto tensors = evaluate_node(NodeView(editor_.graph(), move, std::move(inputs)));
+    for (size_t i = 0; i < move.outputs.size(); ++i) {
+      if (!move.outputs[i].empty()) editor_.graph().initializers[move.outputs[i]] = tensors.at(i);
+    }
+    return true;
+  }
+
+  bool cancel(const GraphNode& node) {
+    if (node.domain != kOnnxDomain || node.op_type != "QuantizeLinear" || node.inputs.size() < 3)
+      return false;
+    const auto d = editor_.dequantized(node.inputs[0]);
+    const Tensor* scale = editor_.constant(node.inputs[1]);
+    const Tensor* zero_point = editor_.constant(node.inputs[2]);
+    if (!d || !d->per_tensor() || scale == nullptr || d->zero_point_tensor == nullptr ||
+        scale->elements() != 1 || scale->bytes() != d->scale_tensor->bytes() ||
+        !same_tensor(zero_point, d->zero_point_tensor) || zero_point == nullptr)
+      return false;
+    if (editor_.graph().is_output(node.outputs[0])) {
+      GraphNode copy;
+      copy.name = node.name;
+      copy.op_type = "Identity";
+      copy.inputs = {d->codes};
+      copy.outputs = node.outputs;
+      editor_.copy_format(d->codes, node.outputs[0]);
+      editor_.keep(std::move(copy));
+    } else {
+      editor_.replace(node.outputs[0], d->codes);
+    }
+    return true;
+  }
+
+  GraphEditor editor_;
+};
+
+}  // namespace
+
+void sink_dequantize(Graph& graph) { Sinker(graph).run(); }
+
+}  // namespace widthwise
