@@ -81,6 +81,16 @@ ArrayParameters array_parameters(const Accelerator& accelerator, const PortWidth
                                 accumulation.describe(), accelerator.array.array_template),
          .fix = "leave one chain, behind at most one tree"});
   }
+  for (size_t i = 0; i < stages.size(); ++i) {
+    if (stages[i].kind == Stage::Kind::kTree || is_wrap_or_saturate(stages[i].overflow)) continue;
+    throw InputError({.file = accelerator.file,
+                      .where = "",
+                      .field = fmt::format("datapath.accumulation.stages[{}].overflow", i),
+                      .problem = fmt::format("is {}, {} can wrap or saturate",
+                                             overflow_policy_name(stages[i].overflow),
+                                             accelerator.array.array_template),
+                      .fix = "state overflow: wrap or overflow: saturate"});
+  }
   check_range(accelerator, "array.rows", accelerator.array.rows, 1, kMaxExtent);
   check_range(accelerator, "array.cols", accelerator.array.cols, 1, kMaxExtent);
   check_range(accelerator, "datapath.accumulation.stages[0].length", accumulation.lanes(), 1,

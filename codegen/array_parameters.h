@@ -21,7 +21,7 @@ struct ArrayParameters {
   int rows = 1, cols = 1, lanes = 1;
   IntegerFormat ifmap, weight;
   int acc_bits = 32;
-  OverflowPolicy overflow = OverflowPolicy::kWrap;
+  OverflowPolicy overflow = OverflowPolicy::kWrap;  // or kSaturate
   BiasMode bias = BiasMode::kPreload;
   int bias_bits = 32, count_bits = 16;
 

@@ -27,6 +27,13 @@ std::optional<Accumulation::Problem> Accumulation::problem() const {
                      fmt::format("is {}, allowed {}..{}", stage.bits, kMinAccumulatorBits,
                                  kMaxAccumulatorBits)};
     }
+    const bool saturates_bits =
+        stage.kind == Stage::Kind::kChain && stage.overflow == OverflowPolicy::kWrapSaturatedBits;
+    const int least = saturates_bits ? 1 : 0, greatest = saturates_bits ? stage.bits : 0;
+    if (stage.saturated_bits < least || stage.saturated_bits > greatest) {
+      return Problem{index, "saturated_bits",
+                     fmt::format("is {}, allowed {}..{}", stage.saturated_bits, least, greatest)};
+    }
   }
   auto sorted = order;
   std::sort(sorted.begin(), sorted.end());
@@ -36,10 +43,12 @@ std::optional<Accumulation::Problem> Accumulation::problem() const {
   return std::nullopt;
 }
 
-Accumulation Accumulation::with_outermost(int bits, OverflowPolicy overflow) const {
+Accumulation Accumulation::with_outermost(int bits, OverflowPolicy overflow,
+                                          int saturated_bits) const {
   Accumulation changed = *this;
   changed.stages.back().bits = bits;
   changed.stages.back().overflow = overflow;
+  changed.stages.back().saturated_bits = saturated_bits;
   return changed;
 }
 
@@ -51,10 +60,14 @@ std::string Accumulation::describe() const {
   std::string text;
   for (const Stage& stage : stages) {
     const std::string length = stage.length == Stage::kAll ? "all" : std::to_string(stage.length);
-    text += stage.kind == Stage::Kind::kTree
-                ? fmt::format("tree {}, ", length)
-                : fmt::format("chain {} @ {} bit {}, ", length, stage.bits,
-                              overflow_policy_name(stage.overflow));
+    if (stage.kind == Stage::Kind::kTree) {
+      text += fmt::format("tree {}, ", length);
+      continue;
+    }
+    text += fmt::format("chain {} @ {} bit {}", length, stage.bits,
+                        overflow_policy_name(stage.overflow));
+    if (stage.saturated_bits > 0) text += fmt::format(" {}", stage.saturated_bits);
+    text += ", ";
   }
   return text + (bias == BiasMode::kPreload ? "bias preload" : "bias last");
 }

@@ -19,6 +19,7 @@ struct Stage {
   int64_t length = kAll;  // addends per result; kAll: everything that is left
   int bits = 32;          // chain only, 2..48
   OverflowPolicy overflow = OverflowPolicy::kWrap;  // chain only
+  int saturated_bits = 0;                           // of kWrapSaturatedBits, 1..bits; else 0
   bool operator==(const Stage&) const = default;
 };
 
@@ -45,7 +46,7 @@ struct Accumulation {
   std::optional<Problem> problem() const;
 
   const Stage& outermost() const { return stages.back(); }
-  Accumulation with_outermost(int bits, OverflowPolicy overflow) const;
+  Accumulation with_outermost(int bits, OverflowPolicy overflow, int saturated_bits = 0) const;
   // Products summed exactly before the first fitted addition: the tree's length, or 1.
   int64_t lanes() const;
   // "tree 16, chain all @ 16 bit saturate, bias preload"

@@ -9,6 +9,7 @@ namespace widthwise {
 namespace {
 
 constexpr int kGemmlowpBits = 31;
+constexpr int kLeastGemmlowpExponent = -31;  // of the ratio; a smaller one is 0
 constexpr int kTfliteAddShift = 20,
               kTfliteWideAddShift = 15;  // TFLite's add, 8-bit and wider operands
 
@@ -18,10 +19,14 @@ int64_t rint_limited(float value) {
   return static_cast<int64_t>(std::nearbyint(std::clamp(value, -kLimit, kLimit)));
 }
 
+template <class Integer>
+int32_t limited_to_int32(Integer value) {
+  constexpr Integer kLimit = std::numeric_limits<int32_t>::max();
+  return static_cast<int32_t>(std::clamp(value, -kLimit - 1, kLimit));
+}
+
 int32_t shift_left_limited(int32_t value, int shift) {
-  constexpr int64_t kLimit = std::numeric_limits<int32_t>::max();
-  return static_cast<int32_t>(
-      std::clamp(static_cast<int64_t>(value) * (int64_t{1} << shift), -kLimit - 1, kLimit));
+  return limited_to_int32(static_cast<int64_t>(value) * (int64_t{1} << shift));
 }
 
 int64_t narrow(__int128 value) {
@@ -51,10 +56,14 @@ __int128 shift_rounded(__int128 value, int shift, Rounding rounding) {
   switch (rounding) {
     case Rounding::kHalfUp:
       return floor + (rest >= half);
+    case Rounding::kHalfDown:
+      return floor + (rest > half);
     case Rounding::kHalfEven:
       return floor + (rest > half || (rest == half && (floor & 1) != 0));
     case Rounding::kHalfAway:
       return floor + (rest > half || (rest == half && value > 0));
+    case Rounding::kHalfTowardZero:
+      return floor + (rest > half || (rest == half && value < 0));
     case Rounding::kTruncate:
       return floor + (rest != 0 && value < 0);
     case Rounding::kFloor:
@@ -81,10 +90,14 @@ const char* rounding_name(Rounding rounding) {
   switch (rounding) {
     case Rounding::kHalfUp:
       return "half_up";
+    case Rounding::kHalfDown:
+      return "half_down";
     case Rounding::kHalfEven:
       return "half_even";
     case Rounding::kHalfAway:
       return "half_away";
+    case Rounding::kHalfTowardZero:
+      return "half_toward_zero";
     case Rounding::kTruncate:
       return "truncate";
     case Rounding::kFloor:
@@ -105,18 +118,27 @@ FixedMultiplier fixed_multiplier(double ratio, int bits) {
   return {multiplier, bits - exponent};
 }
 
-int32_t gemmlowp_multiply(int32_t value, double ratio) {
+int32_t gemmlowp_multiply(int32_t value, double ratio, GemmlowpRounding rounding) {
   const FixedMultiplier fixed = fixed_multiplier(ratio, kGemmlowpBits);
   const int exponent = kGemmlowpBits - fixed.shift;
-  if (exponent < -31) return 0;
+  if (exponent < kLeastGemmlowpExponent) return 0;
+  if (rounding == GemmlowpRounding::kSingle)
+    return limited_to_int32(apply(value, fixed, Rounding::kHalfUp));
   const int left = std::max(exponent, 0), right = std::max(-exponent, 0);
-  const auto limit = static_cast<__int128>(std::numeric_limits<int32_t>::max());
-  const __int128 shifted = std::clamp(
-      static_cast<__int128>(value) * (__int128{1} << std::min(left, 62)), -limit - 1, limit);
-  const __int128 product = shifted * fixed.multiplier;
-  const __int128 nudged = product + (product >= 0 ? (1 << 30) : 1 - (1 << 30));
-  const auto high = static_cast<int64_t>(nudged / (__int128{1} << 31));  // toward zero
+  const int32_t shifted =
+      limited_to_int32(static_cast<__int128>(value) * (__int128{1} << std::min(left, 62)));
+  const int64_t product = shifted * fixed.multiplier;
+  const int64_t nudged = product + (product >= 0 ? (1 << 30) : 1 - (1 << 30));
+  const int64_t high = nudged / (int64_t{1} << 31);  // toward zero
   return static_cast<int32_t>(shift_rounded(high, right, Rounding::kHalfAway));
+}
+
+int32_t gemmlowp_multiply_wide(int64_t value, double ratio) {
+  constexpr int64_t kMost = 0x7FFF;  // 15 bits
+  const FixedMultiplier fixed = fixed_multiplier(ratio, kGemmlowpBits);
+  if (kGemmlowpBits - fixed.shift < kLeastGemmlowpExponent) return 0;
+  const int64_t reduced = std::min((fixed.multiplier + (1 << 15)) >> 16, kMost);
+  return limited_to_int32(apply(value, {reduced, fixed.shift - 16}, Rounding::kHalfUp));
 }
 
 Requantizer::Requantizer(const RequantizeConfig& config, float ifmap_scale, float weight_scale,
@@ -143,12 +165,9 @@ int32_t Requantizer::operator()(int64_t accumulator) const {
     case RequantizeConfig::Kind::kPowerOfTwo:
       rounded = apply(accumulator, fixed_, config_.rounding);
       break;
-    case RequantizeConfig::Kind::kGemmlowp: {
-      constexpr int64_t kLimit = std::numeric_limits<int32_t>::max();
-      rounded = gemmlowp_multiply(
-          static_cast<int32_t>(std::clamp(accumulator, -kLimit - 1, kLimit)), ratio_);
+    case RequantizeConfig::Kind::kGemmlowp:
+      rounded = gemmlowp_multiply(limited_to_int32(accumulator), ratio_, config_.gemmlowp_rounding);
       break;
-    }
   }
   return static_cast<int32_t>(std::clamp<int64_t>(rounded + zero_point_, q_min_, q_max_));
 }
@@ -204,7 +223,7 @@ int32_t ElementwiseRequantizer::operator()(int32_t code) const {
     case RequantizeConfig::Kind::kFloat32:
       return finish(rint_limited(static_cast<float>(value) * operands_[0].scale / ofmap_scale_));
     case RequantizeConfig::Kind::kGemmlowp:
-      return finish(gemmlowp_multiply(value, ratios_[0]));
+      return finish(gemmlowp_multiply(value, ratios_[0], config_.gemmlowp_rounding));
     default:
       return finish(apply(value, {multipliers_[0], shift_}, config_.rounding));
   }
@@ -219,9 +238,12 @@ int32_t ElementwiseRequantizer::operator()(int32_t first, int32_t second) const 
       return finish(rint_limited(sum / ofmap_scale_));
     }
     case RequantizeConfig::Kind::kGemmlowp: {
-      const int32_t sum = gemmlowp_multiply(shift_left_limited(a, left_shift_), ratios_[0]) +
-                          gemmlowp_multiply(shift_left_limited(b, left_shift_), ratios_[1]);
-      return finish(gemmlowp_multiply(sum, ratios_[2]));
+      const auto multiply = [&](int32_t operand, double ratio) {
+        return gemmlowp_multiply(operand, ratio, config_.gemmlowp_rounding);
+      };
+      const int32_t sum = multiply(shift_left_limited(a, left_shift_), ratios_[0]) +
+                          multiply(shift_left_limited(b, left_shift_), ratios_[1]);
+      return finish(multiply(sum, ratios_[2]));
     }
     default: {
       const __int128 sum =

@@ -1,4 +1,5 @@
 #pragma once
+#include <array>
 #include <cstdint>
 #include <string>
 #include <vector>
@@ -8,23 +9,40 @@
 namespace widthwise {
 
 // How a number between two integers is rounded; named after what happens to ties, except for the
-// last two: kTruncate goes toward zero, kFloor toward minus infinity.
-enum class Rounding { kHalfUp, kHalfEven, kHalfAway, kTruncate, kFloor };
+// last two: kTruncate goes toward zero, kFloor toward minus infinity. ap_fixed's and SystemC's
+// names for these: docs/datapath.md.
+enum class Rounding {
+  kHalfUp,
+  kHalfDown,
+  kHalfEven,
+  kHalfAway,
+  kHalfTowardZero,
+  kTruncate,
+  kFloor,
+};
+inline constexpr std::array kRoundings = {
+    Rounding::kHalfUp,         Rounding::kHalfDown, Rounding::kHalfEven, Rounding::kHalfAway,
+    Rounding::kHalfTowardZero, Rounding::kTruncate, Rounding::kFloor};
 
 // round(value / 2^shift). 0 <= shift <= 126.
 __int128 shift_rounded(__int128 value, int shift, Rounding rounding);
+
+// TFLite's two builds of its requantization: rounded by the high multiply and again by the shift
+// (its default), or once, half up (TFLITE_SINGLE_ROUNDING).
+enum class GemmlowpRounding { kDouble, kSingle };
 
 // Which arithmetic takes an accumulator to a code. Formulas: docs/datapath.md.
 struct RequantizeConfig {
   enum class Kind {
     kFloat32,          // ONNX Runtime's: rint(f32(f32(acc) * f32(f32(xs*ws)/ys))) + zero point
     kMultiplierShift,  // m-bit multiplier, shift, one rounding
-    kGemmlowp,    // 31-bit multiplier, doubling high multiply, rounding shift (TFLite's default)
-    kPowerOfTwo,  // a shift; the ratio of the scales must be a power of two
+    kGemmlowp,         // 31-bit multiplier, rounded as TFLite does
+    kPowerOfTwo,       // a shift; the ratio of the scales must be a power of two
   };
   Kind kind = Kind::kMultiplierShift;
-  int multiplier_bits = 16;               // kMultiplierShift: 2..31
-  Rounding rounding = Rounding::kHalfUp;  // kMultiplierShift, kPowerOfTwo
+  int multiplier_bits = 16;                                        // kMultiplierShift: 2..31
+  Rounding rounding = Rounding::kHalfUp;                           // kMultiplierShift, kPowerOfTwo
+  GemmlowpRounding gemmlowp_rounding = GemmlowpRounding::kDouble;  // kGemmlowp
   bool operator==(const RequantizeConfig&) const = default;
 };
 
@@ -38,8 +56,14 @@ struct FixedMultiplier {
 };
 FixedMultiplier fixed_multiplier(double ratio, int bits);
 
-// TFLite's MultiplyByQuantizedMultiplier with double rounding; |value| < 2^31.
-int32_t gemmlowp_multiply(int32_t value, double ratio);
+// TFLite's MultiplyByQuantizedMultiplier. A single rounding's result beyond int32, which TFLite
+// forbids, is limited to it.
+int32_t gemmlowp_multiply(int32_t value, double ratio,
+                          GemmlowpRounding rounding = GemmlowpRounding::kDouble);
+
+// The same for 64-bit accumulators, TFLite's of 16-bit ifmaps: a multiplier of 15 bits, one
+// rounding, half up. |value| < 2^47; limited to int32 likewise.
+int32_t gemmlowp_multiply_wide(int64_t value, double ratio);
 
 // Maps an accumulator at scale ifmap_scale * weight_scale to a code of the ofmap:
 //   q = clamp(zero_point + round(acc * ifmap_scale * weight_scale / ofmap_scale), q_min, q_max)

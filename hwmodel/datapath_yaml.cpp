@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "core/error.h"
+#include "hwmodel/mode_names.h"
 
 namespace widthwise {
 namespace {
@@ -17,18 +18,40 @@ IntegerFormat read_format(const YamlMap& datapath, const std::string& operand) {
   return {static_cast<int>(map.integer("bits", 1, kMaxOperandBits)), map.boolean("signed")};
 }
 
+template <class Mode>
+const NamedMode<Mode>& read_mode(const YamlMap& map, const std::string& key,
+                                 const std::vector<NamedMode<Mode>>& modes) {
+  YamlMap::Names names;
+  for (const auto& mode : modes) names.push_back(mode.name);
+  return modes[map.choice(key, names)];
+}
+
+// SC_WRAP without saturated bits (SystemC's n_bits) is wrap; no other name can leave them open.
+void read_overflow(const YamlMap& map, Stage& chain) {
+  const auto& [name, policy] = read_mode(map, "overflow", overflow_names());
+  chain.overflow = policy;
+  const bool needed = policy == OverflowPolicy::kWrapSaturatedBits, optional = name == "SC_WRAP";
+  if (!needed && !optional && map.has("saturated_bits")) {
+    map.refuse("saturated_bits", "does not apply to the overflow " + name,
+               "remove it, or state overflow: wrap_saturated_bits");
+  }
+  if (!needed && !map.has("saturated_bits")) return;
+  chain.saturated_bits =
+      static_cast<int>(map.integer("saturated_bits", optional ? 0 : 1, chain.bits));
+  if (chain.saturated_bits > 0) chain.overflow = OverflowPolicy::kWrapSaturatedBits;
+}
+
 Stage read_stage(const YamlMap& map, const ArrayConfig& array) {
   const bool tree = map.choice("kind", {"tree", "chain"}) == 0;
   Stage stage;
   stage.kind = tree ? Stage::Kind::kTree : Stage::Kind::kChain;
   map.check(tree ? YamlMap::Names{"kind", "length"}
-                 : YamlMap::Names{"kind", "length", "bits", "overflow"});
+                 : YamlMap::Names{"kind", "length", "bits", "overflow", "saturated_bits"});
   stage.length = map.integer_or_word("length", 1, kMaxStageLength,
                                      {{"rows", array.rows}, {"all", Stage::kAll}});
   if (tree) return stage;
   stage.bits = static_cast<int>(map.integer("bits", kMinAccumulatorBits, kMaxAccumulatorBits));
-  stage.overflow = map.choice("overflow", {"wrap", "saturate"}) == 0 ? OverflowPolicy::kWrap
-                                                                     : OverflowPolicy::kSaturate;
+  read_overflow(map, stage);
   return stage;
 }
 
@@ -93,8 +116,6 @@ RequantizeConfig read_requantize(const YamlMap& datapath) {
   RequantizeConfig config;
   config.kind = static_cast<Kind>(
       map.choice("kind", {"float32", "multiplier_shift", "gemmlowp", "power_of_two"}));
-  const bool has_multiplier = config.kind == Kind::kMultiplierShift;
-  const bool has_rounding = has_multiplier || config.kind == Kind::kPowerOfTwo;
   const auto applies = [&](const char* key, bool allowed) {
     if (!allowed && map.has(key)) {
       map.refuse(key,
@@ -103,11 +124,15 @@ RequantizeConfig read_requantize(const YamlMap& datapath) {
     }
     return allowed;
   };
-  if (applies("multiplier_bits", has_multiplier))
+  if (applies("multiplier_bits", config.kind == Kind::kMultiplierShift))
     config.multiplier_bits = static_cast<int>(map.integer("multiplier_bits", 2, 31));
-  if (applies("rounding", has_rounding)) {
-    config.rounding = static_cast<Rounding>(
-        map.choice("rounding", {"half_up", "half_even", "half_away", "truncate", "floor"}));
+  if (!applies("rounding", config.kind != Kind::kFloat32)) return config;
+  if (config.kind != Kind::kGemmlowp) {
+    config.rounding = read_mode(map, "rounding", rounding_names()).mode;
+  } else if (map.has("rounding")) {  // TFLite's default is double
+    config.gemmlowp_rounding = map.choice("rounding", {"double", "single"}) == 0
+                                   ? GemmlowpRounding::kDouble
+                                   : GemmlowpRounding::kSingle;
   }
   return config;
 }

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <limits>
+#include <stdexcept>
 
 #include "core/integer_format.h"
 
@@ -108,6 +109,7 @@ int64_t LayerCensus::outputs() const {
 }
 
 int64_t LayerCensus::hit(int bits, OverflowPolicy policy, int64_t channel) const {
+  if (!is_wrap_or_saturate(policy)) throw std::logic_error("a census of another policy");
   const Channel& from = per_channel_[static_cast<size_t>(channel)];
   if (bits < bias_bits(channel)) {
     const size_t first = policy == OverflowPolicy::kWrap ? 0 : from.outside.size() / 2;

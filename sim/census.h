@@ -11,7 +11,7 @@ namespace widthwise {
 // from the extremes of the exact running sums of one pass over the data. It holds for a reduction
 // with one fitted chain: [chain all] or [tree T, chain all], where an output is hit at width P when
 // some exact running sum leaves P bits. A preloaded bias that does not fit P bits itself is fitted
-// first and shifts the sums; the two policies differ only there.
+// first and shifts the sums; kWrap and kSaturate differ only there. It knows no other policy.
 class LayerCensus {
  public:
   static constexpr int kMinBits = kMinAccumulatorBits, kMaxBits = kMaxAccumulatorBits;
@@ -28,8 +28,9 @@ class LayerCensus {
   void merge(const LayerCensus& other);  // of the same layer
 
   int64_t channels() const { return static_cast<int64_t>(bias_.size()); }
-  int64_t outputs() const;                             // samples behind every rate
-  int64_t hit(int bits, OverflowPolicy policy) const;  // outputs with an overflow at this width
+  int64_t outputs() const;  // samples behind every rate
+  // Outputs with an overflow at this width; kWrap or kSaturate.
+  int64_t hit(int bits, OverflowPolicy policy) const;
   int64_t hit(int bits, OverflowPolicy policy, int64_t channel) const;
   int64_t final_misfit(int bits) const;  // outputs whose final sum does not fit
   int64_t final_misfit(int bits, int64_t channel) const;

@@ -23,6 +23,11 @@ SumBounds bounds_with_bias(const QuantizedLayer& layer, const TensorQuantization
   return all;
 }
 
+bool holds(const Stage& chain, const SumBounds& sums) {
+  const IntegerFormat format{chain.bits, true};
+  return sums.low >= least_fitting(format, chain.overflow) && sums.high <= format.max();
+}
+
 }  // namespace
 
 SumBounds layer_weight_bounds(const QuantizedLayer& layer, const TensorQuantization& ifmap,
@@ -41,14 +46,14 @@ SumBounds layer_data_type_bounds(const QuantizedLayer& layer, const TensorQuanti
 
 bool proven_safe(const QuantizedLayer& layer, const TensorQuantization& ifmap,
                  const Accumulation& accumulation) {
-  if (accumulation.outermost().bits < layer_weight_bounds(layer, ifmap, accumulation.bias).bits()) {
+  if (!holds(accumulation.outermost(), layer_weight_bounds(layer, ifmap, accumulation.bias))) {
     return false;
   }
   if (accumulation.stages.size() == 1) return true;
-  const int inner_bits = bounds_with_bias(layer, ifmap, accumulation.bias, false).bits();
+  const SumBounds inner = bounds_with_bias(layer, ifmap, accumulation.bias, false);
   return std::all_of(
       accumulation.stages.begin(), accumulation.stages.end() - 1,
-      [&](const Stage& s) { return s.kind == Stage::Kind::kTree || s.bits >= inner_bits; });
+      [&](const Stage& s) { return s.kind == Stage::Kind::kTree || holds(s, inner); });
 }
 
 }  // namespace widthwise

@@ -12,7 +12,8 @@ SumBounds layer_weight_bounds(const QuantizedLayer& layer, const TensorQuantizat
 SumBounds layer_data_type_bounds(const QuantizedLayer& layer, const TensorQuantization& ifmap,
                                  BiasMode mode);
 
-// No data can make any addition of this layer overflow: proven by its weights.
+// No data can make any addition of this layer overflow, so its sums are exact under its policies:
+// proven by its weights.
 bool proven_safe(const QuantizedLayer& layer, const TensorQuantization& ifmap,
                  const Accumulation& accumulation);
 

@@ -17,10 +17,12 @@ struct RunOptions {
   struct Outermost {
     int bits;
     OverflowPolicy overflow;
+    int saturated_bits = 0;  // of kWrapSaturatedBits
   };
   // In place of every layer's outermost chain; the other stages stay as described.
   std::optional<Outermost> outermost;
-  // Sums are exact, and every width's overflow is taken down. Needs one fitted chain per layer.
+  // Sums are exact, and every width's overflow is taken down. Needs one fitted chain per layer,
+  // which wraps or saturates.
   bool census = false;
   // Overflowing additions, outputs hit and outputs wrong are counted as the layer runs.
   bool count = false;
@@ -54,7 +56,7 @@ class LayerRunner {
 };
 
 // Throws InputError, naming the layer, when its operands do not fit the datapath, its scales do not
-// suit the requantizer, or a census is asked of stages that it does not cover.
+// suit the requantizer, or a census is asked of stages or policies that it does not cover.
 std::unique_ptr<LayerRunner> make_layer_runner(const QuantizedNetwork& network,
                                                const QuantizedLayer& layer,
                                                const Datapath& datapath, const RunOptions& options);

@@ -101,8 +101,8 @@ class MatmulRunner : public LayerRunner {
         census_(options.census),
         count_(options.count) {
     if (options.outermost)
-      accumulation_ =
-          accumulation_.with_outermost(options.outermost->bits, options.outermost->overflow);
+      accumulation_ = accumulation_.with_outermost(
+          options.outermost->bits, options.outermost->overflow, options.outermost->saturated_bits);
     const KernelTable& kernels = kernels_of(options);
     kernels_ = &kernels;
     const TensorQuantization& ofmap = network.tensor(layer.ofmap).quantization;
@@ -118,6 +118,7 @@ class MatmulRunner : public LayerRunner {
                                    "], a census covers [chain all] and [tree T, chain all]",
                         .fix = "describe one fitted chain, or evaluate each width by itself"});
     }
+    if (census_) check_census_policies();
     choose_path(kernels);
   }
 
@@ -142,6 +143,20 @@ class MatmulRunner : public LayerRunner {
   }
 
  private:
+  // A census says what wrap and saturate do at each width; of the other policies it says nothing.
+  void check_census_policies() const {
+    for (size_t i = 0; i < accumulation_.stages.size(); ++i) {
+      const Stage& stage = accumulation_.stages[i];
+      if (stage.kind == Stage::Kind::kTree || is_wrap_or_saturate(stage.overflow)) continue;
+      throw InputError({.file = "",
+                        .where = "layer '" + layer_.name + "'",
+                        .field = fmt::format("accumulation.stages[{}].overflow", i),
+                        .problem = fmt::format("is {}, a census covers wrap and saturate",
+                                               overflow_policy_name(stage.overflow)),
+                        .fix = "state one of them, or evaluate each width by itself"});
+    }
+  }
+
   // The kernels when they are exact for this layer, else (packed_ empty) the reference.
   void choose_path(const KernelTable& kernels) {
     const auto pack = [&](KernelMode mode) {
@@ -157,6 +172,8 @@ class MatmulRunner : public LayerRunner {
       packed_ = pack(KernelMode::kExact);
     } else if (chain.overflow == OverflowPolicy::kSaturate) {
       packed_ = pack(count_ ? KernelMode::kSaturateCount : KernelMode::kSaturate);
+    } else if (chain.overflow != OverflowPolicy::kWrap) {
+      return;  // no kernel has it
     } else if (count_) {
       packed_ = pack(KernelMode::kWrapCount);
     } else if (only_chain_is_outermost(accumulation_)) {

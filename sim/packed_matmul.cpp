@@ -15,6 +15,11 @@ bool is_fitted(KernelMode mode) {
   return mode != KernelMode::kExact && mode != KernelMode::kCensus;
 }
 
+// The policy that a fitted mode's inner loop has.
+OverflowPolicy policy_of(KernelMode mode) {
+  return mode == KernelMode::kWrapCount ? OverflowPolicy::kWrap : OverflowPolicy::kSaturate;
+}
+
 int64_t magnitude(const TensorQuantization& q) {
   return std::max(std::abs(q.format.min() - q.zero_point), std::abs(q.format.max() - q.zero_point));
 }
@@ -54,7 +59,8 @@ std::optional<PackedMatmul> PackedMatmul::pack(const QuantizedLayer& layer,
   const int64_t limit = sum_limit(layer, magnitude(ifmap));
   if (mode != KernelMode::kExact && !has_one_fitted_chain(accumulation)) return std::nullopt;
   if (magnitude(ifmap) > std::numeric_limits<int16_t>::max()) return std::nullopt;
-  if (is_fitted(mode) && chain.bits > 31) return std::nullopt;
+  if (is_fitted(mode) && (chain.bits > 31 || chain.overflow != policy_of(mode)))
+    return std::nullopt;
   if (limit + (is_fitted(mode) ? int64_t{1} << (chain.bits - 1) : 0) >= kInt32Limit)
     return std::nullopt;
 

@@ -49,9 +49,9 @@ bool has_one_fitted_chain(const Accumulation& accumulation);
 class PackedMatmul {
  public:
   // Nothing when the fast path cannot be exact for this layer and mode: stages other than
-  // [chain all] and [tree T, chain all], operands beyond int16, or sums that may leave int32. The
-  // caller then takes the reference. kExact ignores the stages; the others fit or watch as they
-  // say.
+  // [chain all] and [tree T, chain all], an overflow policy that is not the mode's, operands beyond
+  // int16, or sums that may leave int32. The caller then takes the reference. kExact ignores the
+  // stages; the others fit or watch as they say.
   static std::optional<PackedMatmul> pack(const QuantizedLayer& layer,
                                           const TensorQuantization& ifmap,
                                           const Accumulation& accumulation, KernelMode mode,

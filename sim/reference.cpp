@@ -23,7 +23,7 @@ Reduction reduce(const Accumulation& accumulation, std::span<const int64_t> prod
         continue;
       }
       const bool preload = outermost && accumulation.bias == BiasMode::kPreload;
-      Accumulator chain(stage.bits, stage.overflow, preload ? bias : 0);
+      Accumulator chain(stage.bits, stage.overflow, preload ? bias : 0, stage.saturated_bits);
       for (size_t i = begin; i < end; ++i) chain.add(addends[i]);
       if (outermost && accumulation.bias == BiasMode::kLast) chain.add(bias);
       sums.push_back(chain.value());

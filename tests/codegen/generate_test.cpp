@@ -116,6 +116,28 @@ const BadCase kBadCases[] = {
      "datapath.accumulation.stages is [tree 5, chain 4 @ 8 bit wrap, chain all @ 12 bit saturate"},
     {"AccumulatorBits", [](Accelerator& a) { a.datapath.accumulation.stages.back().bits = 49; },
      "datapath.accumulation.stages[1].bits is 49, allowed 2..48"},
+    {"SaturateZero",
+     [](Accelerator& a) {
+       a.datapath.accumulation.stages.back().overflow = OverflowPolicy::kSaturateZero;
+     },
+     "test.yaml: datapath.accumulation.stages[1].overflow is saturate_zero, dot_tree can wrap or "
+     "saturate.\n  fix: state overflow: wrap or overflow: saturate"},
+    {"SaturateSymmetric",
+     [](Accelerator& a) {
+       a.datapath.accumulation.stages = {{.overflow = OverflowPolicy::kSaturateSymmetric}};
+     },
+     "stages[0].overflow is saturate_symmetric, dot_tree can wrap or saturate"},
+    {"WrapSignMagnitude",
+     [](Accelerator& a) {
+       a.datapath.accumulation.stages.back().overflow = OverflowPolicy::kWrapSignMagnitude;
+     },
+     "stages[1].overflow is wrap_sign_magnitude, dot_tree can wrap or saturate"},
+    {"WrapSaturatedBits",
+     [](Accelerator& a) {
+       a.datapath.accumulation.stages.back().overflow = OverflowPolicy::kWrapSaturatedBits;
+       a.datapath.accumulation.stages.back().saturated_bits = 2;
+     },
+     "stages[1].overflow is wrap_saturated_bits, dot_tree can wrap or saturate"},
     {"Rows", [](Accelerator& a) { a.array.rows = 0; }, "array.rows is 0, allowed 1..1024"},
     {"Lanes", [](Accelerator& a) { a.datapath.accumulation.stages.front().length = 2000; },
      "stages[0].length is 2000, allowed 1..1024"},

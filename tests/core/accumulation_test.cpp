@@ -30,6 +30,14 @@ TEST(Accumulation, RefusesTheRestNamingTheStage) {
     EXPECT_EQ(problem->stage, 1);
     EXPECT_EQ(problem->field, "bits");
   }
+  const auto top = [](OverflowPolicy policy, int saturated_bits) {
+    return with({Stage{.bits = 8, .overflow = policy, .saturated_bits = saturated_bits}}).problem();
+  };
+  EXPECT_FALSE(top(OverflowPolicy::kWrapSaturatedBits, 1));
+  EXPECT_FALSE(top(OverflowPolicy::kWrapSaturatedBits, 8));
+  EXPECT_EQ(top(OverflowPolicy::kWrapSaturatedBits, 0)->field, "saturated_bits");
+  EXPECT_EQ(top(OverflowPolicy::kWrapSaturatedBits, 9)->problem, "is 9, allowed 1..8");
+  EXPECT_EQ(top(OverflowPolicy::kWrap, 1)->problem, "is 1, allowed 0..0");
   Accumulation twice;
   twice.order = {ReductionAxis::kRow, ReductionAxis::kRow, ReductionAxis::kCol};
   EXPECT_EQ(twice.problem()->field, "order");
@@ -38,6 +46,12 @@ TEST(Accumulation, RefusesTheRestNamingTheStage) {
 TEST(Accumulation, DescribesItself) {
   EXPECT_EQ(with({kTree16, Stage{.bits = 20, .overflow = OverflowPolicy::kSaturate}}).describe(),
             "tree 16, chain all @ 20 bit saturate, bias preload");
+  EXPECT_EQ(with({Stage{.length = 3, .bits = 9, .overflow = OverflowPolicy::kSaturateZero},
+                  Stage{.bits = 20, .overflow = OverflowPolicy::kSaturateSymmetric}})
+                .describe(),
+            "chain 3 @ 9 bit saturate_zero, chain all @ 20 bit saturate_symmetric, bias preload");
+  EXPECT_EQ(Accumulation{}.with_outermost(12, OverflowPolicy::kWrapSaturatedBits, 2).describe(),
+            "chain all @ 12 bit wrap_saturated_bits 2, bias preload");
   EXPECT_EQ(with({kTree16, Stage{}}).lanes(), 16);
   EXPECT_EQ(Accumulation{}.lanes(), 1);
 }

@@ -7,34 +7,6 @@
 namespace widthwise {
 namespace {
 
-struct FitCase {
-  const char* name;
-  int64_t value;
-  int bits;
-  int64_t wrapped, saturated;
-};
-void PrintTo(const FitCase& c, std::ostream* out) { *out << c.name; }
-
-constexpr FitCase kFits[] = {
-    {"Inside", 7, 4, 7, 7},
-    {"Least", -8, 4, -8, -8},
-    {"OneAbove", 8, 4, -8, 7},
-    {"OneBelow", -9, 4, 7, -8},
-    {"FullTurn", 16, 4, 0, 7},
-    {"FarBelow", -1000, 4, -8, -8},  // -1000 = -63 * 16 + 8, and 8 wraps to -8
-    {"TwoBits", 2, 2, -2, 1},
-    {"SixtyTwoBits", (int64_t{1} << 61), 62, -(int64_t{1} << 61), (int64_t{1} << 61) - 1},
-};
-
-class Fit : public testing::TestWithParam<FitCase> {};
-TEST_P(Fit, WrapsAndSaturates) {
-  const FitCase& c = GetParam();
-  EXPECT_EQ(fit(c.value, c.bits, OverflowPolicy::kWrap), c.wrapped);
-  EXPECT_EQ(fit(c.value, c.bits, OverflowPolicy::kSaturate), c.saturated);
-}
-INSTANTIATE_TEST_SUITE_P(Cases, Fit, testing::ValuesIn(kFits),
-                         [](const auto& test) { return test.param.name; });
-
 TEST(Accumulator, CountsAdditionsThatDoNotFit) {
   Accumulator wrap(4, OverflowPolicy::kWrap), saturate(4, OverflowPolicy::kSaturate);
   for (const int64_t addend : {5, 5, -1}) {
@@ -45,6 +17,31 @@ TEST(Accumulator, CountsAdditionsThatDoNotFit) {
   EXPECT_EQ(wrap.overflow_count(), 1);
   EXPECT_EQ(saturate.value(), 6);  // 5, 10 -> 7, 6
   EXPECT_EQ(saturate.overflow_count(), 1);
+}
+
+TEST(Accumulator, LeavesOutTheLeastValueWhenSymmetric) {
+  Accumulator symmetric(4, OverflowPolicy::kSaturateSymmetric);
+  symmetric.add(-8);
+  EXPECT_EQ(symmetric.value(), -7);
+  symmetric.add(0);
+  EXPECT_EQ(symmetric.value(), -7);
+  EXPECT_EQ(symmetric.overflow_count(), 1);
+}
+
+TEST(Accumulator, ForgetsItsSumWhenSaturatingToZero) {
+  Accumulator zero(4, OverflowPolicy::kSaturateZero);
+  for (const int64_t addend : {5, 5, -1}) zero.add(addend);
+  EXPECT_EQ(zero.value(), -1);  // 5, 10 -> 0, -1
+  EXPECT_EQ(zero.overflow_count(), 1);
+}
+
+TEST(Accumulator, SaturatesTopBitsAsItIsTold) {
+  Accumulator two(4, OverflowPolicy::kWrapSaturatedBits, 8, 2);
+  EXPECT_EQ(two.value(), 4);  // 8 = 1000b: 01 of the greatest, 00 of its own
+  EXPECT_EQ(two.overflow_count(), 0);
+  two.add(6);
+  EXPECT_EQ(two.value(), 6);  // 10 = 1010b: 01, 10
+  EXPECT_EQ(two.overflow_count(), 1);
 }
 
 TEST(Accumulator, FitsItsStartWithoutCounting) {

@@ -16,12 +16,21 @@ struct TieCase {
 void PrintTo(const TieCase& c, std::ostream* out) { *out << c.name; }
 
 constexpr TieCase kTies[] = {
-    {"HalfUpPlus", Rounding::kHalfUp, 5, 3},        {"HalfUpMinus", Rounding::kHalfUp, -5, -2},
-    {"HalfEvenPlus", Rounding::kHalfEven, 5, 2},    {"HalfEvenMinus", Rounding::kHalfEven, -5, -2},
-    {"HalfEvenOdd", Rounding::kHalfEven, 7, 4},     {"HalfAwayPlus", Rounding::kHalfAway, 5, 3},
-    {"HalfAwayMinus", Rounding::kHalfAway, -5, -3}, {"TruncatePlus", Rounding::kTruncate, 5, 2},
-    {"TruncateMinus", Rounding::kTruncate, -5, -2}, {"FloorPlus", Rounding::kFloor, 5, 2},
+    {"HalfUpPlus", Rounding::kHalfUp, 5, 3},
+    {"HalfUpMinus", Rounding::kHalfUp, -5, -2},
+    {"HalfEvenPlus", Rounding::kHalfEven, 5, 2},
+    {"HalfEvenMinus", Rounding::kHalfEven, -5, -2},
+    {"HalfEvenOdd", Rounding::kHalfEven, 7, 4},
+    {"HalfAwayPlus", Rounding::kHalfAway, 5, 3},
+    {"HalfAwayMinus", Rounding::kHalfAway, -5, -3},
+    {"TruncatePlus", Rounding::kTruncate, 5, 2},
+    {"TruncateMinus", Rounding::kTruncate, -5, -2},
+    {"FloorPlus", Rounding::kFloor, 5, 2},
     {"FloorMinus", Rounding::kFloor, -5, -3},
+    {"HalfDownPlus", Rounding::kHalfDown, 5, 2},
+    {"HalfDownMinus", Rounding::kHalfDown, -5, -3},
+    {"HalfTowardZeroPlus", Rounding::kHalfTowardZero, 5, 2},
+    {"HalfTowardZeroMinus", Rounding::kHalfTowardZero, -5, -2},
 };
 
 class RoundingTies : public testing::TestWithParam<TieCase> {};
@@ -42,16 +51,20 @@ long double rounded_real(long double value, Rounding rounding) {
       return std::nearbyint(value);
     case Rounding::kHalfAway:
       return std::round(value);
+    case Rounding::kHalfDown:
+      return rest > 0.5L ? floor + 1 : floor;
+    case Rounding::kHalfTowardZero:
+      return std::copysign(std::ceil(std::fabs(value) - 0.5L), value);
     case Rounding::kTruncate:
       return std::trunc(value);
-    default:
-      return floor;
+    case Rounding::kFloor:
+      break;
   }
+  return floor;
 }
 
 TEST(ShiftRounded, EqualsTheRealNumber) {
-  for (const Rounding rounding : {Rounding::kHalfUp, Rounding::kHalfEven, Rounding::kHalfAway,
-                                  Rounding::kTruncate, Rounding::kFloor}) {
+  for (const Rounding rounding : kRoundings) {
     for (int shift = 0; shift <= 6; ++shift) {
       for (int value = -300; value <= 300; ++value) {
         const long double real = static_cast<long double>(value) / (1 << shift);
@@ -60,6 +73,48 @@ TEST(ShiftRounded, EqualsTheRealNumber) {
             << rounding_name(rounding) << " " << value << " >> " << shift;
       }
     }
+  }
+}
+
+// Ties at +-0.5, +-1.5, +-2.5 in each mode, and a quarter to either side of them.
+TEST(ShiftRounded, TiesOfEveryMode) {
+  struct Row {
+    Rounding rounding;
+    int ties[6];  // of -2.5, -1.5, -0.5, 0.5, 1.5, 2.5
+  };
+  constexpr Row kRows[] = {
+      {Rounding::kHalfUp, {-2, -1, 0, 1, 2, 3}},
+      {Rounding::kHalfDown, {-3, -2, -1, 0, 1, 2}},
+      {Rounding::kHalfEven, {-2, -2, 0, 0, 2, 2}},
+      {Rounding::kHalfAway, {-3, -2, -1, 1, 2, 3}},
+      {Rounding::kHalfTowardZero, {-2, -1, 0, 0, 1, 2}},
+      {Rounding::kTruncate, {-2, -1, 0, 0, 1, 2}},
+      {Rounding::kFloor, {-3, -2, -1, 0, 1, 2}},
+  };
+  static_assert(std::size(kRows) == kRoundings.size());
+  for (const Row& row : kRows) {
+    const bool nearest = row.rounding != Rounding::kTruncate && row.rounding != Rounding::kFloor;
+    for (int i = 0; i < 6; ++i) {
+      const int below = i - 3;  // floor of the tie
+      const auto quarters = [&](int count) {
+        return static_cast<int>(shift_rounded(4 * below + count, 2, row.rounding));
+      };
+      EXPECT_EQ(quarters(2), row.ties[i]) << rounding_name(row.rounding) << " " << below << ".5";
+      EXPECT_EQ(quarters(0), below) << rounding_name(row.rounding);
+      if (!nearest) continue;
+      EXPECT_EQ(quarters(1), below) << rounding_name(row.rounding);
+      EXPECT_EQ(quarters(3), below + 1) << rounding_name(row.rounding);
+    }
+  }
+}
+
+TEST(ShiftRounded, HoldsAtTheGreatestValues) {
+  constexpr __int128 kMost = (__int128{1} << 100) - 1;  // 2^100 - 1 and its negative, over 2^99
+  for (const Rounding rounding : kRoundings) {
+    const bool nearest = rounding != Rounding::kTruncate && rounding != Rounding::kFloor;
+    EXPECT_EQ(static_cast<int>(shift_rounded(kMost, 99, rounding)), nearest ? 2 : 1);
+    EXPECT_EQ(static_cast<int>(shift_rounded(-kMost, 99, rounding)),
+              rounding == Rounding::kTruncate ? -1 : -2);
   }
 }
 
@@ -84,6 +139,61 @@ TEST(Gemmlowp, RoundsTwice) {
   EXPECT_EQ(gemmlowp_multiply(5, 0.25), 2);   // 5 * 2^30 / 2^31 = 2.5 -> 3, then 3 / 2 = 1.5 -> 2
   EXPECT_EQ(gemmlowp_multiply(100, 3.0), 300);
   EXPECT_EQ(gemmlowp_multiply(1 << 30, 0.75), 805306368);
+}
+
+// TFLITE_SINGLE_ROUNDING: (x * q + 2^(30 - e)) >> (31 - e).
+TEST(Gemmlowp, RoundsOnceHalfUp) {
+  const auto once = [](int32_t value, double ratio) {
+    return gemmlowp_multiply(value, ratio, GemmlowpRounding::kSingle);
+  };
+  EXPECT_EQ(once(3, 0.5), 2);    // 1.5
+  EXPECT_EQ(once(-3, 0.5), -1);  // -1.5
+  EXPECT_EQ(once(5, 0.25), 1);   // 1.25; rounded twice it is 2
+  EXPECT_EQ(once(100, 3.0), 300);
+  EXPECT_EQ(once(1 << 30, 4.0), INT32_MAX);
+  EXPECT_EQ(once(INT32_MIN, 1.0), INT32_MIN);
+  EXPECT_EQ(once(INT32_MAX, std::ldexp(1.0, -40)), 0);
+  EXPECT_EQ(once(5, 0), 0);
+  std::mt19937 random(4);
+  for (int i = 0; i < 20000; ++i) {
+    const double ratio = std::ldexp(0.5 + static_cast<double>(random() % 1000) / 2000,
+                                    static_cast<int>(random() % 20) - 18);
+    const auto value = static_cast<int32_t>(random()) >> (1 + random() % 30);
+    int e = 0;
+    const auto q = static_cast<int64_t>(std::llround(std::ldexp(std::frexp(ratio, &e), 31)));
+    const int64_t expected = (value * q + (int64_t{1} << (30 - e))) >> (31 - e);
+    ASSERT_EQ(once(value, ratio), expected) << value << " * " << ratio;
+  }
+}
+
+// q16 = (q + 2^15) >> 16, 0x7FFF from q = 0x7FFF0000 on; (x * q16 + 2^(14 - e)) >> (15 - e).
+TEST(Gemmlowp, WideAccumulatorsTakeAMultiplierOfFifteenBits) {
+  EXPECT_EQ(gemmlowp_multiply_wide(3, 0.5), 2);
+  EXPECT_EQ(gemmlowp_multiply_wide(-3, 0.5), -1);
+  EXPECT_EQ(gemmlowp_multiply_wide(1 << 20, 1 - 1e-9), (1 << 20) - 32);  // 0x7FFF / 2^15
+  EXPECT_EQ(gemmlowp_multiply_wide(int64_t{1} << 40, std::ldexp(1.0, -20)), 1 << 20);
+  EXPECT_EQ(gemmlowp_multiply_wide(int64_t{1} << 46, 1.0), INT32_MAX);
+  EXPECT_EQ(gemmlowp_multiply_wide(int64_t{1} << 46, std::ldexp(1.0, -40)), 0);
+  std::mt19937_64 random(5);
+  for (int i = 0; i < 20000; ++i) {
+    const double ratio = std::ldexp(0.5 + static_cast<double>(random() % 100000) / 200000,
+                                    static_cast<int>(random() % 15) - 30);
+    const auto value = static_cast<int64_t>(random()) >> (17 + random() % 40);
+    int e = 0;
+    auto q = static_cast<int64_t>(std::llround(std::ldexp(std::frexp(ratio, &e), 31)));
+    q = q >= 0x7FFF0000 ? 0x7FFF : (q + (1 << 15)) >> 16;
+    const int64_t expected = (value * q + (int64_t{1} << (14 - e))) >> (15 - e);
+    ASSERT_EQ(gemmlowp_multiply_wide(value, ratio), expected) << value << " * " << ratio;
+  }
+}
+
+TEST(Requantizer, GemmlowpRoundsAsItIsTold) {
+  RequantizeConfig config{.kind = RequantizeConfig::Kind::kGemmlowp};
+  EXPECT_EQ(Requantizer(config, 0.25F, 1, 1, 10, -128, 127)(5), 12);
+  EXPECT_EQ(ElementwiseRequantizer(config, {{0.25F, 0}}, 1, 10, -128, 127)(5), 12);
+  config.gemmlowp_rounding = GemmlowpRounding::kSingle;
+  EXPECT_EQ(Requantizer(config, 0.25F, 1, 1, 10, -128, 127)(5), 11);
+  EXPECT_EQ(ElementwiseRequantizer(config, {{0.25F, 0}}, 1, 10, -128, 127)(5), 11);
 }
 
 TEST(Requantizer, Float32IsOnnxRuntimesFormula) {
@@ -115,10 +225,12 @@ TEST(Requantizer, PowerOfTwoRefusesOtherRatios) {
 
 TEST(ElementwiseRequantizer, AgreesWithRealArithmeticToOneCode) {
   std::mt19937 random(1);
-  for (const auto kind :
-       {RequantizeConfig::Kind::kFloat32, RequantizeConfig::Kind::kMultiplierShift,
-        RequantizeConfig::Kind::kGemmlowp}) {
-    const RequantizeConfig config{.kind = kind};
+  using Kind = RequantizeConfig::Kind;
+  for (const RequantizeConfig& config :
+       {RequantizeConfig{.kind = Kind::kFloat32}, RequantizeConfig{.kind = Kind::kMultiplierShift},
+        RequantizeConfig{.kind = Kind::kGemmlowp},
+        RequantizeConfig{.kind = Kind::kGemmlowp,
+        .gemmlowp_rounding = GemmlowpRounding::kSingle}}) {
     const ElementwiseRequantizer add(config, {{0.031F, 4}, {0.0047F, 120}}, 0.036F, 7, 0, 255);
     const ElementwiseRequantizer copy(config, {{0.031F, 4}}, 0.036F, 7, 0, 255);
     for (int i = 0; i < 20000; ++i) {

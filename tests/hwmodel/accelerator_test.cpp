@@ -1,10 +1,13 @@
 #include "hwmodel/accelerator.h"
 
+#include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <random>
 
+#include "hwmodel/mode_names.h"
 #include "hwmodel/shipped.h"
 #include "hwmodel_test_support.h"
 
@@ -112,6 +115,96 @@ TEST_P(RequantizeKinds, IsRead) {
 INSTANTIATE_TEST_SUITE_P(Kinds, RequantizeKinds, testing::ValuesIn(kRequantizeCases),
                          [](const auto& test) { return std::string(test.param.name); });
 
+// Every name of a mode, as a description says it, and what reports say.
+struct NameCase {
+  const char *yaml, *canonical;
+};
+constexpr NameCase kRoundingNames[] = {
+    {"half_up", "half_up"},
+    {"half_down", "half_down"},
+    {"half_even", "half_even"},
+    {"half_away", "half_away"},
+    {"half_toward_zero", "half_toward_zero"},
+    {"truncate", "truncate"},
+    {"floor", "floor"},
+    {"AP_RND", "half_up"},
+    {"AP_RND_ZERO", "half_toward_zero"},
+    {"AP_RND_MIN_INF", "half_down"},
+    {"AP_RND_INF", "half_away"},
+    {"AP_RND_CONV", "half_even"},
+    {"AP_TRN", "floor"},
+    {"AP_TRN_ZERO", "truncate"},
+    {"SC_RND", "half_up"},
+    {"SC_RND_ZERO", "half_toward_zero"},
+    {"SC_RND_MIN_INF", "half_down"},
+    {"SC_RND_INF", "half_away"},
+    {"SC_RND_CONV", "half_even"},
+    {"SC_TRN", "floor"},
+    {"SC_TRN_ZERO", "truncate"},
+};
+constexpr NameCase kOverflowNames[] = {
+    {"wrap", "wrap"},
+    {"saturate", "saturate"},
+    {"saturate_zero", "saturate_zero"},
+    {"saturate_symmetric", "saturate_symmetric"},
+    {"wrap_sign_magnitude", "wrap_sign_magnitude"},
+    {"wrap_saturated_bits, saturated_bits: 1", "wrap_saturated_bits 1"},
+    {"wrap_saturated_bits, saturated_bits: 12", "wrap_saturated_bits 12"},
+    {"AP_WRAP", "wrap"},
+    {"AP_SAT", "saturate"},
+    {"AP_SAT_ZERO", "saturate_zero"},
+    {"AP_SAT_SYM", "saturate_symmetric"},
+    {"SC_WRAP", "wrap"},
+    {"SC_WRAP, saturated_bits: 0", "wrap"},
+    {"SC_WRAP, saturated_bits: 2", "wrap_saturated_bits 2"},
+    {"SC_WRAP_SM", "wrap_sign_magnitude"},
+    {"SC_SAT", "saturate"},
+    {"SC_SAT_ZERO", "saturate_zero"},
+    {"SC_SAT_SYM", "saturate_symmetric"},
+};
+
+TEST(LoadAccelerator, ReadsEveryNameOfARounding) {
+  for (const auto& [yaml, canonical] : kRoundingNames) {
+    for (const char* kind : {"multiplier_shift, multiplier_bits: 17", "power_of_two"}) {
+      const Accelerator a = load_text(
+          replaced(kDescription, "kind: multiplier_shift, multiplier_bits: 17, rounding: half_even",
+                   fmt::format("kind: {}, rounding: {}", kind, yaml)));
+      EXPECT_STREQ(rounding_name(a.datapath.requantize.rounding), canonical) << yaml;
+    }
+  }
+  EXPECT_EQ(std::size(kRoundingNames), rounding_names().size());
+}
+
+TEST(LoadAccelerator, ReadsEveryNameOfAnOverflow) {
+  for (const auto& [yaml, canonical] : kOverflowNames) {
+    const Accelerator a = load_text(replaced(kDescription, "bits: 12, overflow: wrap",
+                                             fmt::format("bits: 12, overflow: {}", yaml)));
+    EXPECT_EQ(
+        a.datapath.accumulation.describe(),
+        fmt::format("chain 16 @ 12 bit {}, chain all @ 16 bit saturate, bias preload", canonical));
+  }
+  for (const auto& named : overflow_names()) {
+    const auto tested = [&](const NameCase& c) {
+      const std::string yaml = c.yaml;
+      return yaml.substr(0, yaml.find(',')) == named.name;
+    };
+    EXPECT_TRUE(std::any_of(std::begin(kOverflowNames), std::end(kOverflowNames), tested))
+        << named.name;
+  }
+}
+
+TEST(LoadAccelerator, GemmlowpRoundsTwiceUnlessToldOnce) {
+  const auto rounding = [](const std::string& yaml) {
+    return load_text(replaced(kDescription,
+                              "kind: multiplier_shift, multiplier_bits: 17, rounding: half_even",
+                              "kind: gemmlowp" + yaml))
+        .datapath.requantize.gemmlowp_rounding;
+  };
+  EXPECT_EQ(rounding(""), GemmlowpRounding::kDouble);
+  EXPECT_EQ(rounding(", rounding: double"), GemmlowpRounding::kDouble);
+  EXPECT_EQ(rounding(", rounding: single"), GemmlowpRounding::kSingle);
+}
+
 TEST(LoadAccelerator, ReadsEveryShippedDescription) {
   const auto names = shipped_names("accelerators");
   EXPECT_THAT(names, testing::IsSupersetOf({"edge-int4", "edge-int8"}));
@@ -193,7 +286,18 @@ constexpr BadCase kBadCases[] = {
     {"StageAllFirst", "length: rows", "length: all",
      "line 9: datapath.accumulation.stages[0].length is all, allowed only in the last stage"},
     {"StageOverflow", "overflow: wrap", "overflow: clip",
-     "stages[0].overflow is 'clip', allowed wrap, saturate"},
+     "stages[0].overflow is 'clip', allowed wrap, saturate, saturate_zero, saturate_symmetric, "
+     "wrap_saturated_bits, wrap_sign_magnitude, AP_WRAP, AP_SAT, AP_SAT_ZERO, AP_SAT_SYM, SC_WRAP, "
+     "SC_SAT, SC_SAT_ZERO, SC_SAT_SYM, SC_WRAP_SM"},
+    {"SaturatedBitsMissing", "overflow: wrap", "overflow: wrap_saturated_bits",
+     "line 9: datapath.accumulation.stages[0].saturated_bits is missing"},
+    {"SaturatedBitsZero", "overflow: wrap", "overflow: wrap_saturated_bits, saturated_bits: 0",
+     "stages[0].saturated_bits is '0', allowed 1..12"},
+    {"SaturatedBitsTooMany", "overflow: wrap", "overflow: SC_WRAP, saturated_bits: 13",
+     "stages[0].saturated_bits is '13', allowed 0..12"},
+    {"SaturatedBitsOfWrap", "overflow: wrap", "overflow: wrap, saturated_bits: 1",
+     "stages[0].saturated_bits does not apply to the overflow wrap.\n"
+     "  fix: remove it, or state overflow: wrap_saturated_bits"},
     {"StageBitsMissing", "length: rows, bits: 12", "length: rows", "stages[0].bits is missing"},
     {"TreeWithBits", "{kind: chain, length: rows", "{kind: tree, length: rows",
      "stages[0] has the unknown key 'bits'.\n  fix: known keys: kind, length"},
@@ -212,7 +316,13 @@ constexpr BadCase kBadCases[] = {
     {"MultiplierBitsMissing", "multiplier_bits: 17, ", "", "multiplier_bits is missing"},
     {"RoundingMissing", ", rounding: half_even", "", "datapath.requantize.rounding is missing"},
     {"Rounding", "half_even", "nearest",
-     "rounding is 'nearest', allowed half_up, half_even, half_away, truncate, floor"},
+     "rounding is 'nearest', allowed half_up, half_down, half_even, half_away, half_toward_zero, "
+     "truncate, floor, AP_RND, AP_RND_ZERO, AP_RND_MIN_INF, AP_RND_INF, AP_RND_CONV, AP_TRN, "
+     "AP_TRN_ZERO, SC_RND, SC_RND_ZERO, SC_RND_MIN_INF, SC_RND_INF, SC_RND_CONV, SC_TRN, "
+     "SC_TRN_ZERO"},
+    {"GemmlowpRounding", "kind: multiplier_shift, multiplier_bits: 17, rounding: half_even",
+     "kind: gemmlowp, rounding: half_up",
+     "datapath.requantize.rounding is 'half_up', allowed double, single"},
     {"MultiplierBitsDoNotApply", "kind: multiplier_shift, multiplier_bits: 17, rounding",
      "kind: power_of_two, multiplier_bits: 17, rounding",
      "datapath.requantize.multiplier_bits does not apply to the kind power_of_two"},

@@ -83,6 +83,17 @@ constexpr CensusCase kCensusCases[] = {
 INSTANTIATE_TEST_SUITE_P(Stages, Census, testing::ValuesIn(kCensusCases),
                          [](const auto& test) { return test.param.name; });
 
+TEST(LayerCensus, KnowsWrapAndSaturateOnly) {
+  const LayerCensus census({5, -7}, BiasMode::kPreload);
+  for (const OverflowPolicy policy : kOverflowPolicies) {
+    if (is_wrap_or_saturate(policy)) {
+      EXPECT_EQ(census.hit(8, policy), 0);
+    } else {
+      EXPECT_THROW(census.hit(8, policy), std::logic_error) << overflow_policy_name(policy);
+    }
+  }
+}
+
 TEST(LayerCensus, MergesLikeOnePass) {
   RandomLayer l = random_layer({}, {8, false}, 0, {8, true}, 4, Data::kUniform, 500, 2);
   const LayerCensus whole = take(l, chain(32, OverflowPolicy::kWrap));

@@ -205,6 +205,16 @@ TEST(PackedMatmul, RefusesWhatInt32CannotHold) {
   const RandomLayer narrow = random_layer({}, {8, false}, 0, {8, true}, 1, Data::kExtremes, 0, 1);
   EXPECT_FALSE(PackedMatmul::pack(narrow.layer, narrow.ifmap, chain(32, OverflowPolicy::kSaturate),
                                   KernelMode::kSaturate, kernels));
+  for (const OverflowPolicy policy : kOverflowPolicies) {  // each fitted mode has one policy
+    const auto packs = [&](KernelMode mode) {
+      return PackedMatmul::pack(narrow.layer, narrow.ifmap, chain(12, policy), mode, kernels)
+          .has_value();
+    };
+    EXPECT_EQ(packs(KernelMode::kWrapCount), policy == OverflowPolicy::kWrap);
+    EXPECT_EQ(packs(KernelMode::kSaturate), policy == OverflowPolicy::kSaturate);
+    EXPECT_EQ(packs(KernelMode::kSaturateCount), policy == OverflowPolicy::kSaturate);
+    EXPECT_TRUE(packs(KernelMode::kExact));
+  }
   Accumulation nested = chain(24, OverflowPolicy::kWrap);
   nested.stages.insert(nested.stages.begin(), Stage{.length = 4, .bits = 12});
   EXPECT_FALSE(

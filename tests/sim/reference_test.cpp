@@ -26,6 +26,37 @@ TEST(Reduce, ChainWrapsOrSaturatesAfterEveryAddition) {
   EXPECT_EQ(saturated.overflow_count, 1);
 }
 
+// The other policies, 4 bits: -8..7.
+TEST(Reduce, ChainFitsUnderEveryPolicy) {
+  const std::vector<int64_t> products = {5, 4, -3, -9, -2};
+  const auto run = [&](OverflowPolicy policy, int saturated_bits = 0) {
+    Accumulation a = chain(4, policy);
+    a.stages.back().saturated_bits = saturated_bits;
+    return reduced(a, products, 1);
+  };
+  const auto expect = [](const Reduction& got, int64_t value, int64_t overflow_count) {
+    EXPECT_EQ(got.value, value);
+    EXPECT_EQ(got.overflow_count, overflow_count);
+  };
+  // From 1 on.
+  expect(run(OverflowPolicy::kSaturateZero), -2, 2);  // 6, 10 -> 0, -3, -12 -> 0, -2
+  // 6, 10 -> 7, 4, -5, -7: all within -7..7 but one
+  expect(run(OverflowPolicy::kSaturateSymmetric), -7, 1);
+  // 6, 10 = 01010b -> 1010b inverted 5, 2, -7, -9 = 10111b -> 0111b inverted -8
+  expect(run(OverflowPolicy::kWrapSignMagnitude), -8, 2);
+  // 6, 10 = 1010b -> 0 010b = 2, -1, -10 = ..0110b -> 1 110b = -2, -4
+  expect(run(OverflowPolicy::kWrapSaturatedBits, 1), -4, 2);
+  // 6, 10 -> 01 10b = 6, 3, -6, -8
+  expect(run(OverflowPolicy::kWrapSaturatedBits, 2), -8, 1);
+}
+
+TEST(Reduce, SymmetricSaturationLeavesOutTheLeast) {
+  const Reduction sums = reduced(chain(4, OverflowPolicy::kSaturateSymmetric), {-4, -4, 1}, 0);
+  EXPECT_EQ(sums.value, -6);  // -4, -8 -> -7, -6
+  EXPECT_EQ(sums.overflow_count, 1);
+  EXPECT_EQ(reduced(chain(4, OverflowPolicy::kSaturateSymmetric), {0}, -8).value, -7);
+}
+
 TEST(Reduce, TreeSumsExactlyBeforeTheChain) {
   const Reduction sums = reduced(tree_chain(2, 4, kSaturate), {20, -15, 6, -5, 3}, 0);
   EXPECT_EQ(sums.value, 7);  // 5, 6, 9 -> 7

@@ -93,9 +93,11 @@ TEST(RequantizeKernel, WritesNoCodeBeyondTheCount) {
 
 std::vector<RequantizeConfig> configs() {
   using Kind = RequantizeConfig::Kind;
-  std::vector<RequantizeConfig> all = {{.kind = Kind::kFloat32}, {.kind = Kind::kGemmlowp}};
-  for (const Rounding rounding : {Rounding::kHalfUp, Rounding::kHalfEven, Rounding::kHalfAway,
-                                  Rounding::kTruncate, Rounding::kFloor}) {
+  std::vector<RequantizeConfig> all = {
+      {.kind = Kind::kFloat32},
+      {.kind = Kind::kGemmlowp},
+      {.kind = Kind::kGemmlowp, .gemmlowp_rounding = GemmlowpRounding::kSingle}};
+  for (const Rounding rounding : kRoundings) {
     for (const int bits : {2, 15, 16, 24, 31}) {
       all.push_back({Kind::kMultiplierShift, bits, rounding});
     }

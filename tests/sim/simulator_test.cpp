@@ -11,6 +11,7 @@
 
 #include "core/error.h"
 #include "sim/evaluate.h"
+#include "sim/layer_bounds.h"
 #include "tests/sim/network_builder.h"
 #include "tests/sim/plain_network.h"
 
@@ -108,10 +109,12 @@ void PrintTo(const RequantizeCase& c, std::ostream* out) { *out << c.name; }
 
 std::vector<RequantizeCase> requantize_cases() {
   using Kind = RequantizeConfig::Kind;
-  std::vector<RequantizeCase> cases = {{"float32", {.kind = Kind::kFloat32}},
-                                       {"gemmlowp", {.kind = Kind::kGemmlowp}}};
-  for (const Rounding rounding : {Rounding::kHalfUp, Rounding::kHalfEven, Rounding::kHalfAway,
-                                  Rounding::kTruncate, Rounding::kFloor}) {
+  std::vector<RequantizeCase> cases = {
+      {"float32", {.kind = Kind::kFloat32}},
+      {"gemmlowp", {.kind = Kind::kGemmlowp}},
+      {"gemmlowp_single",
+       {.kind = Kind::kGemmlowp, .gemmlowp_rounding = GemmlowpRounding::kSingle}}};
+  for (const Rounding rounding : kRoundings) {
     for (const int bits : {2, 8, 16, 31}) {
       cases.push_back({fmt::format("multiplier_{}_{}", bits, rounding_name(rounding)),
                        {Kind::kMultiplierShift, bits, rounding}});
@@ -177,6 +180,9 @@ TEST_P(Accumulations, EveryTensorAndCountEqualsThePlainExecution) {
   EXPECT_EQ(all.outputs_wrong > 0, GetParam().overflows);
 }
 
+Accumulation saturated_bits(int count) {
+  return Accumulation{}.with_outermost(12, OverflowPolicy::kWrapSaturatedBits, count);
+}
 const Stage kTree3{.kind = Stage::Kind::kTree, .length = 3};
 const Stage kChain4{.length = 4, .bits = 12, .overflow = kSaturate};
 const AccumulationCase kAccumulations[] = {
@@ -199,6 +205,23 @@ const AccumulationCase kAccumulations[] = {
     {"NestedWrapInSaturate", nested({{.length = 9, .bits = 13, .overflow = kWrap}}, 14, kSaturate),
      true},
     {"TreeInChainInChain", nested({kTree3, kChain4}, 14, kWrap), true},
+    {"Zero12", chain(12, OverflowPolicy::kSaturateZero), true},
+    {"Zero12BiasLast", chain(12, OverflowPolicy::kSaturateZero, BiasMode::kLast), true},
+    {"Symmetric12", chain(12, OverflowPolicy::kSaturateSymmetric), true},
+    {"Symmetric2", chain(2, OverflowPolicy::kSaturateSymmetric), true},
+    {"SignMagnitude12", chain(12, OverflowPolicy::kWrapSignMagnitude), true},
+    {"SaturatedBit12", saturated_bits(1), true},
+    {"SaturatedBits12", saturated_bits(3), true},
+    {"Tree3Zero12", tree_chain(3, 12, OverflowPolicy::kSaturateZero), true},
+    {"Tree16Symmetric13", tree_chain(16, 13, OverflowPolicy::kSaturateSymmetric), true},
+    {"NestedZeroInWrap",
+     nested({{.length = 9, .bits = 13, .overflow = OverflowPolicy::kSaturateZero}}, 14, kWrap),
+     true},
+    {"NestedWrapInSignMagnitude",
+     nested({{.length = 9, .bits = 13, .overflow = kWrap}}, 14, OverflowPolicy::kWrapSignMagnitude),
+     true},
+    {"Exact32SignMagnitude", chain(32, OverflowPolicy::kWrapSignMagnitude), false},
+    {"Exact32Symmetric", chain(32, OverflowPolicy::kSaturateSymmetric), false},
     {"NestedWideEnough", nested({{.length = 4, .bits = 30}}, 32, kWrap), false},
 };
 INSTANTIATE_TEST_SUITE_P(Stages, Accumulations, testing::ValuesIn(kAccumulations),
@@ -241,6 +264,38 @@ TEST(Simulator, LayersMayHaveTheirOwnAccumulation) {
   EXPECT_EQ(expected.counts(1, 0, 2).outputs_hit, 0);
   EXPECT_GT(expected.counts(2, 0, 2).outputs_hit, 0);
   compare_everywhere(b.network, datapath, expected, {});
+}
+
+// A layer whose weights reach -128 and no further: 8 bits hold it, but not symmetrically.
+TEST(Simulator, SymmetricSaturationMovesASumThatEightBitsHold) {
+  constexpr auto kSymmetric = OverflowPolicy::kSaturateSymmetric;
+  NetworkBuilder b(1, true);
+  b.bias_magnitude = 0;
+  const int in = b.input({2, 1, 1}, {1, false}, 0);
+  LayerShape point;
+  point.group_ofmaps = 1;
+  point.kernel_rows = point.kernel_cols = 1;
+  point.pad_top = point.pad_left = point.pad_bottom = point.pad_right = 0;
+  b.matmul(in, point, {}, {8, true});
+  QuantizedLayer& layer = b.network.layers[0];
+  layer.weights = {-100, -28};
+  const TensorQuantization& ifmap = b.network.tensor(in).quantization;
+  EXPECT_TRUE(proven_safe(layer, ifmap, chain(8, kWrap)));
+  EXPECT_TRUE(proven_safe(layer, ifmap, chain(8, OverflowPolicy::kSaturateZero)));
+  EXPECT_FALSE(proven_safe(layer, ifmap, chain(8, kSymmetric)));
+  EXPECT_TRUE(proven_safe(layer, ifmap, chain(9, kSymmetric)));
+  const Stage inner{.length = 2, .bits = 8, .overflow = kSymmetric};
+  EXPECT_FALSE(proven_safe(layer, ifmap, nested({inner}, 16, kWrap)));
+
+  const std::vector<int32_t> images = {1, 1, 1, 0, 0, 1, 0, 0};
+  for (const Accumulation& accumulation : {chain(8, kSymmetric), nested({inner}, 16, kWrap)}) {
+    Datapath datapath = wide_datapath();
+    datapath.accumulation = accumulation;
+    const Expected expected(b.network, PlainNetwork(b.network, datapath), images);
+    EXPECT_EQ(expected.counts(0, 0, 4).outputs_wrong, 1);
+    EXPECT_EQ(expected.counts(0, 0, 4).additions_overflowed, 1);
+    compare_everywhere(b.network, datapath, expected, {});
+  }
 }
 
 // --- census ---
@@ -372,11 +427,13 @@ RC_GTEST_PROP(SimulatorProperty, RandomNetworksEqualThePlainExecution, ()) {
   datapath.requantize.kind =
       *rc::gen::element(RequantizeConfig::Kind::kFloat32, RequantizeConfig::Kind::kMultiplierShift,
                         RequantizeConfig::Kind::kGemmlowp, RequantizeConfig::Kind::kPowerOfTwo);
-  datapath.requantize.rounding =
-      *rc::gen::element(Rounding::kHalfUp, Rounding::kHalfEven, Rounding::kHalfAway,
-                        Rounding::kTruncate, Rounding::kFloor);
+  datapath.requantize.rounding = *rc::gen::elementOf(kRoundings);
+  datapath.requantize.gemmlowp_rounding =
+      *rc::gen::element(GemmlowpRounding::kDouble, GemmlowpRounding::kSingle);
   datapath.requantize.multiplier_bits = *rc::gen::inRange(2, 32);
-  const auto policy = *rc::gen::element(kWrap, kSaturate);
+  // The fast paths have two policies; the others are drawn half the time.
+  const auto policy =
+      flag() ? *rc::gen::element(kWrap, kSaturate) : *rc::gen::elementOf(kOverflowPolicies);
   const auto bias = *rc::gen::element(BiasMode::kPreload, BiasMode::kLast);
   const auto bits = *rc::gen::inRange(2, 34);
   const auto lanes = *rc::gen::element<int64_t>(1, 2, 3, 5, 16);
@@ -385,6 +442,12 @@ RC_GTEST_PROP(SimulatorProperty, RandomNetworksEqualThePlainExecution, ()) {
   if (*rc::gen::inRange(0, 4) == 0) {
     datapath.accumulation =
         nested({{.length = lanes, .bits = 12, .overflow = policy}}, bits, policy, bias);
+  }
+  if (policy == OverflowPolicy::kWrapSaturatedBits) {
+    for (Stage& stage : datapath.accumulation.stages) {
+      if (stage.kind == Stage::Kind::kChain)
+        stage.saturated_bits = *rc::gen::inRange(1, stage.bits + 1);
+    }
   }
   NetworkBuilder b(*rc::gen::arbitrary<uint32_t>(),
                    datapath.requantize.kind == RequantizeConfig::Kind::kPowerOfTwo);
@@ -568,6 +631,26 @@ TEST(Simulator, RefusesACensusOfNestedChains) {
   EXPECT_NO_THROW(Simulator(b.network, datapath));
   EXPECT_THAT(refusal(b.network, datapath, {.outermost = {}, .census = true}),
               testing::HasSubstr("layer 'layer2': accumulation.stages are [chain 4 @ 12"));
+}
+
+TEST(Simulator, RefusesACensusOfOtherPolicies) {
+  const NetworkBuilder b = residual_network(1, false);
+  const RunOptions census{.outermost = {}, .census = true};
+  for (const OverflowPolicy policy : kOverflowPolicies) {
+    Datapath datapath = wide_datapath();
+    datapath.layers["layer2"].accumulation =
+        tree_chain(4, 16, policy)
+            .with_outermost(16, policy, policy == OverflowPolicy::kWrapSaturatedBits ? 1 : 0);
+    if (is_wrap_or_saturate(policy)) {
+      EXPECT_NO_THROW(Simulator(b.network, datapath, census));
+      continue;
+    }
+    EXPECT_NO_THROW(Simulator(b.network, datapath));
+    EXPECT_THAT(refusal(b.network, datapath, census),
+                testing::HasSubstr(fmt::format("layer 'layer2': accumulation.stages[1].overflow is "
+                                               "{}, a census covers wrap and saturate",
+                                               overflow_policy_name(policy))));
+  }
 }
 
 }  // namespace
