@@ -158,12 +158,16 @@ const KernelTable& kernels_of(const RunOptions& options) {
   return options.kernels != nullptr ? *options.kernels : default_kernels();
 }
 
+void OverflowCounts::merge(const OverflowCounts& other) {
+  additions_overflowed += other.additions_overflowed;
+  outputs += other.outputs;
+  outputs_hit += other.outputs_hit;
+  outputs_wrong += other.outputs_wrong;
+}
+
 void LayerRecord::merge(const LayerRecord& other) {
   census.merge(other.census);
-  counts.additions_overflowed += other.counts.additions_overflowed;
-  counts.outputs += other.counts.outputs;
-  counts.outputs_hit += other.counts.outputs_hit;
-  counts.outputs_wrong += other.counts.outputs_wrong;
+  counts.merge(other.counts);
 }
 
 std::unique_ptr<LayerRunner> make_layer_runner(const QuantizedNetwork& network,

@@ -37,6 +37,7 @@ struct OverflowCounts {
   int64_t outputs = 0;
   int64_t outputs_hit = 0;    // at least one addition overflowed
   int64_t outputs_wrong = 0;  // the final value differs from the exact sum
+  void merge(const OverflowCounts& other);
 };
 
 struct LayerRecord {

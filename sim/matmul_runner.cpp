@@ -6,8 +6,9 @@
 #include <stdexcept>
 
 #include "core/error.h"
-#include "sim/layer_bounds.h"
+#include "sim/matmul_path.h"
 #include "sim/reference.h"
+#include "sim/sum_sink.h"
 #include "sim/vector_requantize.h"
 
 namespace widthwise {
@@ -67,29 +68,6 @@ class CodeSink : public PanelSink {
   std::span<int32_t> ofmap_;
 };
 
-// Keeps the sums, [images, oc, pixels].
-class SumSink : public PanelSink {
- public:
-  SumSink(const Window& window, int64_t images)
-      : sums(static_cast<size_t>(images * window.ofmap_elements())), window_(window) {}
-  std::vector<int32_t> sums;
-
-  void panel(int64_t channel, int64_t first, int64_t count, const int32_t* from, const int32_t*,
-             const int32_t*, const int32_t*) override {
-    for_each_part(window_, channel, first, count, [&](int64_t at, int64_t to, int64_t length) {
-      std::copy_n(from + at, length, sums.begin() + to);
-    });
-  }
-
- private:
-  const Window& window_;
-};
-
-bool only_chain_is_outermost(const Accumulation& accumulation) {
-  return std::count_if(accumulation.stages.begin(), accumulation.stages.end(),
-                       [](const Stage& s) { return s.kind == Stage::Kind::kChain; }) == 1;
-}
-
 class MatmulRunner : public LayerRunner {
  public:
   MatmulRunner(const QuantizedNetwork& network, const QuantizedLayer& layer,
@@ -118,8 +96,12 @@ class MatmulRunner : public LayerRunner {
                                    "], a census covers [chain all] and [tree T, chain all]",
                         .fix = "describe one fitted chain, or evaluate each width by itself"});
     }
-    if (census_) check_census_policies();
-    choose_path(kernels);
+    if (census_) {
+      check_census_policies();
+      path_.packed = PackedMatmul::pack(layer, ifmap_, accumulation_, KernelMode::kCensus, kernels);
+    } else {
+      path_ = MatmulPath::choose(layer, ifmap_, accumulation_, count_, kernels);
+    }
   }
 
   LayerRecord empty_record() const override {
@@ -128,18 +110,18 @@ class MatmulRunner : public LayerRunner {
 
   void run(const std::vector<std::span<const int32_t>>& ifmaps, std::span<int32_t> ofmap,
            int64_t images, Workspace& workspace, LayerRecord& record) const override {
-    if (!packed_) return run_reference(ifmaps[0], ofmap, images, record);
+    if (!path_.packed) return run_reference(ifmaps[0], ofmap, images, record);
     CodeSink sink(workload_.window, *kernels_, requantizers_, ofmap);
     if (census_) sink.census = &record.census;
     if (count_) sink.counts = &record.counts;
-    sink.wrap_bits = wrap_bits_;
+    sink.wrap_bits = path_.wrap_bits;
     std::optional<SumSink> exact;
-    if (count_ && exact_) {
+    if (count_ && path_.exact) {
       exact.emplace(workload_.window, images);
-      exact_->run(ifmaps[0], images, workspace, *exact);
+      path_.exact->run(ifmaps[0], images, workspace, *exact);
       sink.exact = &exact->sums;
     }
-    packed_->run(ifmaps[0], images, workspace, sink);
+    path_.packed->run(ifmaps[0], images, workspace, sink);
   }
 
  private:
@@ -157,41 +139,11 @@ class MatmulRunner : public LayerRunner {
     }
   }
 
-  // The kernels when they are exact for this layer, else (packed_ empty) the reference.
-  void choose_path(const KernelTable& kernels) {
-    const auto pack = [&](KernelMode mode) {
-      return PackedMatmul::pack(layer_, ifmap_, accumulation_, mode, kernels);
-    };
-    if (census_) {
-      packed_ = pack(KernelMode::kCensus);
-      return;
-    }
-    const Stage& chain = accumulation_.outermost();
-    const bool safe = proven_safe(layer_, ifmap_, accumulation_);
-    if (safe) {
-      packed_ = pack(KernelMode::kExact);
-    } else if (chain.overflow == OverflowPolicy::kSaturate) {
-      packed_ = pack(count_ ? KernelMode::kSaturateCount : KernelMode::kSaturate);
-    } else if (chain.overflow != OverflowPolicy::kWrap) {
-      return;  // no kernel has it
-    } else if (count_) {
-      packed_ = pack(KernelMode::kWrapCount);
-    } else if (only_chain_is_outermost(accumulation_)) {
-      packed_ = pack(KernelMode::kExact);  // wrapping does not depend on the order
-      wrap_bits_ = chain.bits;
-      return;
-    }
-    if (!count_ || safe) return;
-    exact_ = pack(KernelMode::kExact);
-    if (!exact_) packed_.reset();
-  }
-
   void run_reference(std::span<const int32_t> codes, std::span<int32_t> ofmap, int64_t images,
                      LayerRecord& record) const {
     const int64_t in = workload_.window.ifmap_elements(), out = workload_.window.ofmap_elements(),
                   pixels = workload_.window.ofmap_pixels();
-    const Accumulation wide = {
-        .order = accumulation_.order, .stages = {Stage{.bits = 62}}, .bias = accumulation_.bias};
+    const Accumulation wide = exact_accumulation(accumulation_);
     for (int64_t image = 0; image < images; ++image) {
       const auto image_codes =
           codes.subspan(static_cast<size_t>(image * in), static_cast<size_t>(in));
@@ -235,8 +187,7 @@ class MatmulRunner : public LayerRunner {
   bool census_, count_;
   const KernelTable* kernels_ = nullptr;
   std::vector<ChannelRequantizer> requantizers_;
-  std::optional<PackedMatmul> packed_, exact_;
-  int wrap_bits_ = 0;
+  MatmulPath path_;
 };
 
 }  // namespace

@@ -1,0 +1,205 @@
+#include "sim/graph_runner.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <mutex>
+#include <stdexcept>
+
+#include "core/error.h"
+#include "models/operator.h"
+#include "sim/kernel.h"
+
+namespace widthwise {
+
+struct GraphRunner::Step {
+  const GraphNode* node = nullptr;
+  const Operator* op = nullptr;
+  std::vector<std::string> last_reads;  // values that nobody reads after this step
+  bool constant_weights = false;        // every input but the first is an initializer
+  // Packed weights, made by the first run.
+  mutable std::unique_ptr<std::mutex> mutex = std::make_unique<std::mutex>();
+  mutable std::unique_ptr<IntegerAccumulator> accumulator = nullptr;
+};
+
+namespace {
+
+void check_input(const Graph& graph, const GraphValue& input, const GraphRunner::Tensors& inputs) {
+  const auto refuse = [&](std::string field, std::string problem, std::string fix) {
+    throw InputError({.file = graph.file,
+                      .where = fmt::format("input '{}'", input.name),
+                      .field = std::move(field),
+                      .problem = std::move(problem),
+                      .fix = std::move(fix)});
+  };
+  const auto found = inputs.find(input.name);
+  if (found == inputs.end()) refuse("", "is not given", "give a tensor for every input");
+  const Tensor& tensor = found->second;
+  if (tensor.type() != input.type) {
+    refuse("type",
+           fmt::format("is {}, the network reads {}", element_type_name(tensor.type()),
+                       element_type_name(input.type)),
+           "convert the tensor");
+  }
+  bool fits = !input.has_shape || tensor.rank() == input.shape.size();
+  for (size_t i = 0; fits && i < input.shape.size(); ++i) {
+    fits = input.shape[i] == GraphValue::kSymbolic || input.shape[i] == tensor.shape()[i];
+  }
+  if (!fits) {
+    refuse("shape",
+           fmt::format("is {}, the network reads {}", shape_text(tensor.shape()),
+                       shape_text(input.shape)),
+           "give a tensor of that shape; N takes any extent");
+  }
+}
+
+bool inside(const IntegerFormat& inner, const IntegerFormat& outer) {
+  return inner.min() >= outer.min() && inner.max() <= outer.max();
+}
+
+}  // namespace
+
+GraphRunner::~GraphRunner() = default;
+
+GraphRunner::GraphRunner(const Graph& graph, const GraphRunOptions& options)
+    : graph_(graph), options_(options) {
+  const ValueShapes none;
+  for (const GraphNode& node : graph.nodes) {
+    Step step;
+    step.node = &node;
+    step.op = &checked_operator(NodeView(graph, node, none));
+    step.constant_weights =
+        !node.inputs.empty() &&
+        std::all_of(node.inputs.begin() + 1, node.inputs.end(), [&](const std::string& value) {
+          return value.empty() || graph.initializers.contains(value);
+        });
+    steps_.push_back(std::move(step));
+  }
+  std::map<std::string, size_t> last;
+  for (size_t i = 0; i < steps_.size(); ++i) {
+    for (const std::string& value : steps_[i].node->inputs) last[value] = i;
+    for (const std::string& value : steps_[i].node->outputs) last.emplace(value, i);
+  }
+  for (const auto& [value, step] : last) {
+    if (!value.empty() && !graph.is_output(value) && !graph.initializers.contains(value))
+      steps_[step].last_reads.push_back(value);
+  }
+}
+
+GraphRunner::Tensors GraphRunner::run(const Tensors& inputs, const Observers& observers) const {
+  for (const GraphValue& input : graph_.inputs) check_input(graph_, input, inputs);
+  Tensors values;
+  for (const GraphValue& input : graph_.inputs) {
+    values[input.name] = inputs.at(input.name);
+    if (observers.value) observers.value(input.name, values[input.name]);
+  }
+  Workspace workspace;
+  for (const Step& step : steps_) {
+    std::vector<const Tensor*> bound;
+    for (const std::string& value : step.node->inputs) {
+      if (value.empty()) {
+        bound.push_back(nullptr);
+      } else if (const auto constant = graph_.initializers.find(value);
+                 constant != graph_.initializers.end()) {
+        bound.push_back(&constant->second);
+      } else {
+        bound.push_back(&values.at(value));
+      }
+    }
+    std::vector<Tensor> outputs = run_step(step, bound, observers, workspace);
+    for (size_t i = 0; i < step.node->outputs.size(); ++i) {
+      const std::string& name = step.node->outputs[i];
+      if (name.empty()) continue;
+      if (observers.value) observers.value(name, outputs.at(i));
+      values[name] = std::move(outputs.at(i));
+    }
+    for (const std::string& value : step.last_reads) values.erase(value);
+  }
+  Tensors results;
+  for (const GraphValue& output : graph_.outputs) {
+    const auto constant = graph_.initializers.find(output.name);
+    results[output.name] =
+        constant != graph_.initializers.end() ? constant->second : values.at(output.name);
+  }
+  return results;
+}
+
+std::vector<Tensor> GraphRunner::run_step(const Step& step,
+                                          const std::vector<const Tensor*>& inputs,
+                                          const Observers& observers, Workspace& workspace) const {
+  const NodeView view(graph_, *step.node, inputs);
+  if (step.op->mac != nullptr) return run_mac(step, view, observers, workspace);
+  if (options_.datapath != nullptr && step.op->requantize != nullptr)
+    return step.op->requantize(view, options_.datapath->requantize);
+  return evaluate_node(view);
+}
+
+std::vector<Tensor> GraphRunner::run_mac(const Step& step, const NodeView& view,
+                                         const Observers& observers, Workspace& workspace) const {
+  step.op->infer_shape(view);  // checks the node
+  const std::vector<IntegerMatmul> matmuls = step.op->mac->matmuls(view);
+  IntegerSums all;
+  for (const IntegerMatmul& matmul : matmuls) {
+    if (options_.datapath != nullptr) check_operands(*step.node, matmul);
+    std::unique_ptr<IntegerAccumulator> own;
+    const bool keep = step.constant_weights && matmuls.size() == 1;
+    IntegerSums sums = accumulator(step, matmul, keep, own)->run(matmul, workspace);
+    if (matmuls.size() == 1) {
+      all = std::move(sums);
+      break;
+    }
+    all.values.insert(all.values.end(), sums.values.begin(), sums.values.end());
+    all.overflow_counts.insert(all.overflow_counts.end(), sums.overflow_counts.begin(),
+                               sums.overflow_counts.end());
+    all.counts.merge(sums.counts);
+  }
+  if (observers.mac) observers.mac({*step.node, all.values, all.overflow_counts, all.counts});
+  constexpr RequantizeConfig kFloat32{.kind = RequantizeConfig::Kind::kFloat32};
+  return step.op->mac->finish(
+      view, all.values, options_.datapath != nullptr ? options_.datapath->requantize : kFloat32);
+}
+
+const IntegerAccumulator* GraphRunner::accumulator(const Step& step, const IntegerMatmul& matmul,
+                                                   bool keep,
+                                                   std::unique_ptr<IntegerAccumulator>& own) const {
+  const KernelTable& kernels = options_.kernels != nullptr ? *options_.kernels : default_kernels();
+  const auto make = [&] {
+    if (options_.datapath == nullptr && !options_.count)
+      return std::make_unique<IntegerAccumulator>(matmul, kernels);
+    const Accumulation accumulation = options_.datapath != nullptr
+                                          ? options_.datapath->layer_accumulation(step.node->name)
+                                          : exact_accumulation({});
+    return std::make_unique<IntegerAccumulator>(matmul, accumulation, options_.count, kernels);
+  };
+  if (!keep) {
+    own = make();
+    return own.get();
+  }
+  const std::lock_guard lock(*step.mutex);
+  if (!step.accumulator) step.accumulator = make();
+  return step.accumulator.get();
+}
+
+// Weights are judged by their codes, the ifmap by its stated bits or else its type.
+void GraphRunner::check_operands(const GraphNode& node, const IntegerMatmul& matmul) const {
+  const auto refuse = [&](const std::string& field, const std::string& has,
+                          const IntegerFormat& takes) {
+    throw InputError(
+        {.file = graph_.file,
+         .where = fmt::format("node '{}' ({})", node.name, node.op_type),
+         .field = field,
+         .problem = fmt::format("is {}, the datapath takes {}", has, takes.name()),
+         .fix = "quantize for this accelerator, or state the layer's bits under datapath.layers"});
+  };
+  const auto stated = graph_.formats.find(node.inputs.at(0));
+  const IntegerFormat ifmap = stated != graph_.formats.end() ? stated->second : matmul.ifmap_format;
+  const IntegerFormat takes = options_.datapath->layer_ifmap(node.name);
+  if (!inside(ifmap, takes)) refuse("ifmap", ifmap.name(), takes);
+  if (matmul.workload.unit_weights) return;
+  const IntegerFormat weight = options_.datapath->layer_weight(node.name);
+  for (const int32_t code : matmul.weights) {
+    if (!weight.holds(code)) refuse("weight", fmt::format("a code of {}", code), weight);
+  }
+}
+
+}  // namespace widthwise

@@ -1,0 +1,67 @@
+#pragma once
+#include <functional>
+#include <map>
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "hwmodel/accelerator.h"
+#include "models/graph.h"
+#include "models/node_view.h"
+#include "sim/integer_sums.h"
+
+namespace widthwise {
+
+struct GraphRunOptions {
+  // Null: sums are exact whatever their width, and requantizers are float32, as ONNX Runtime's.
+  const Datapath* datapath = nullptr;
+  bool count = false;                    // overflowing additions of every multiply-accumulate node
+  const KernelTable* kernels = nullptr;  // null: default_kernels()
+};
+
+// What a multiply-accumulate node did.
+struct MacObservation {
+  const GraphNode& node;
+  std::span<const int64_t> sums;             // in the order of its output's elements
+  std::span<const int64_t> overflow_counts;  // per sum; empty unless counted
+  const OverflowCounts& counts;
+};
+
+// Executes a graph in integer form (see fuse.h) on given tensors: what multiplies and accumulates
+// integers runs on the datapath, everything else by the operators' definitions. The graph must
+// outlive it. Thread-safe; memory is that of the values that are still to be read.
+class GraphRunner {
+ public:
+  // Throws InputError for operators that are not known, before any work is done.
+  explicit GraphRunner(const Graph& graph, const GraphRunOptions& options = {});
+  ~GraphRunner();
+
+  using Tensors = std::map<std::string, Tensor>;
+  // Either may be empty. Called in the order of the nodes.
+  struct Observers {
+    std::function<void(const std::string& value, const Tensor& tensor)> value;
+    std::function<void(const MacObservation& observation)> mac;
+  };
+  // One tensor per input of the graph, of its type and shape (an open extent takes any). Returns
+  // every output. Throws InputError, naming the node, for what does not fit.
+  Tensors run(const Tensors& inputs, const Observers& observers = {}) const;
+
+  const Graph& graph() const { return graph_; }
+
+ private:
+  struct Step;
+  std::vector<Tensor> run_step(const Step& step, const std::vector<const Tensor*>& inputs,
+                               const Observers& observers, Workspace& workspace) const;
+  std::vector<Tensor> run_mac(const Step& step, const NodeView& view, const Observers& observers,
+                              Workspace& workspace) const;
+  const IntegerAccumulator* accumulator(const Step& step, const IntegerMatmul& matmul, bool keep,
+                                        std::unique_ptr<IntegerAccumulator>& own) const;
+  void check_operands(const GraphNode& node, const IntegerMatmul& matmul) const;
+
+  const Graph& graph_;
+  GraphRunOptions options_;
+  std::vector<Step> steps_;
+};
+
+}  // namespace widthwise

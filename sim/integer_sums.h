@@ -1,0 +1,42 @@
+#pragma once
+#include <cstdint>
+#include <vector>
+
+#include "core/accumulation.h"
+#include "models/integer_matmul.h"
+#include "sim/layer_runner.h"
+#include "sim/matmul_path.h"
+#include "sim/reference.h"
+
+namespace widthwise {
+
+// Sums of one IntegerMatmul, [images, oc, rows, cols].
+struct IntegerSums {
+  std::vector<int64_t> values;
+  std::vector<int64_t> overflow_counts;  // additions that did not fit; empty if not asked for
+  OverflowCounts counts;                 // filled if asked for
+};
+
+// Accumulates an IntegerMatmul on a datapath: the weights are packed once, and it runs on any
+// number of images of the same workload, zero points and bias. Thread-safe.
+class IntegerAccumulator {
+ public:
+  IntegerAccumulator(const IntegerMatmul& matmul, const Accumulation& accumulation, bool count,
+                     const KernelTable& kernels);
+  // Exact sums, whatever their width.
+  IntegerAccumulator(const IntegerMatmul& matmul, const KernelTable& kernels);
+
+  IntegerSums run(const IntegerMatmul& matmul, Workspace& workspace) const;
+
+ private:
+  LayerSums reference(const IntegerMatmul& matmul, int64_t image,
+                      const Accumulation& accumulation) const;
+
+  QuantizedLayer layer_;
+  TensorQuantization ifmap_;
+  Accumulation accumulation_;
+  bool count_ = false;
+  MatmulPath path_;
+};
+
+}  // namespace widthwise

@@ -1,0 +1,49 @@
+#include "sim/matmul_path.h"
+
+#include <algorithm>
+
+#include "sim/layer_bounds.h"
+
+namespace widthwise {
+namespace {
+
+bool only_chain_is_outermost(const Accumulation& accumulation) {
+  return std::count_if(accumulation.stages.begin(), accumulation.stages.end(),
+                       [](const Stage& s) { return s.kind == Stage::Kind::kChain; }) == 1;
+}
+
+}  // namespace
+
+MatmulPath MatmulPath::choose(const QuantizedLayer& layer, const TensorQuantization& ifmap,
+                              const Accumulation& accumulation, bool count,
+                              const KernelTable& kernels) {
+  const auto pack = [&](KernelMode mode) {
+    return PackedMatmul::pack(layer, ifmap, accumulation, mode, kernels);
+  };
+  MatmulPath path;
+  const Stage& chain = accumulation.outermost();
+  const bool safe = proven_safe(layer, ifmap, accumulation);
+  if (safe) {
+    path.packed = pack(KernelMode::kExact);
+  } else if (chain.overflow == OverflowPolicy::kSaturate) {
+    path.packed = pack(count ? KernelMode::kSaturateCount : KernelMode::kSaturate);
+  } else if (chain.overflow != OverflowPolicy::kWrap) {
+    return path;  // no kernel has it
+  } else if (count) {
+    path.packed = pack(KernelMode::kWrapCount);
+  } else if (only_chain_is_outermost(accumulation)) {
+    path.packed = pack(KernelMode::kExact);  // wrapping does not depend on the order
+    path.wrap_bits = chain.bits;
+    return path;
+  }
+  if (!count || safe) return path;
+  path.exact = pack(KernelMode::kExact);
+  if (!path.exact) path.packed.reset();
+  return path;
+}
+
+Accumulation exact_accumulation(const Accumulation& accumulation) {
+  return {.order = accumulation.order, .stages = {Stage{.bits = 62}}, .bias = accumulation.bias};
+}
+
+}  // namespace widthwise
