@@ -8,6 +8,7 @@ namespace widthwise {
 Graph fuse(Graph graph, const FuseOptions& options) {
   fold_constants(graph, {.keep_quantized_constants = true});
   separate_qonnx_codes(graph, options);
+  note_code_formats(graph);
   sink_dequantize(graph);
   fuse_quantized_operators(graph);
   fuse_dequantized_products(graph);

@@ -7,6 +7,8 @@ namespace widthwise {
 
 // QONNX's Quant and BipolarQuant with constant parameters become integers and DequantizeLinear.
 void separate_qonnx_codes(Graph& graph, const FuseOptions& options);
+// A Clip of codes says how many bits they have: the graph's formats. Clipped weights are constants.
+void note_code_formats(Graph& graph);
 // DequantizeLinear moves behind data movement and max-pooling; QuantizeLinear of a value that was
 // dequantized with the same parameters goes away.
 void sink_dequantize(Graph& graph);

@@ -2,6 +2,7 @@
 #include <cmath>
 #include <limits>
 
+#include "models/code_clip.h"
 #include "models/fuse_passes.h"
 #include "models/graph_editor.h"
 #include "models/quantized_product.h"
@@ -176,25 +177,23 @@ class OperatorFuser {
 
   // Clip of codes that a fused node wrote: its codes have fewer bits than their type.
   bool fuse_code_clip(const GraphNode& node) {
-    if (node.domain != kOnnxDomain || node.op_type != "Clip" || node.inputs.size() != 3)
-      return false;
-    const Tensor *low = editor_.constant(node.inputs[1]), *high = editor_.constant(node.inputs[2]);
-    if (low == nullptr || high == nullptr || low->elements() != 1 || high->elements() != 1 ||
-        is_real(low->type()) || is_real(high->type()))
-      return false;
-    const int64_t least = low->integer(0), most = high->integer(0);
-    const auto format = narrowest_format(least, most);
-    if (!format) return false;
-    editor_.graph().formats[node.outputs[0]] = *format;
+    const auto clip = code_clip(editor_.graph(), node);
+    if (!clip) return false;
+    const auto before = editor_.graph().formats.find(node.inputs[0]);
+    if (before != editor_.graph().formats.end() && before->second.min() >= clip->low &&
+        before->second.max() <= clip->high && !editor_.graph().is_output(node.outputs[0])) {
+      editor_.replace(node.outputs[0], node.inputs[0]);
+      return true;
+    }
     const GraphNode* writer = editor_.only_reader_of(node.inputs[0]);
     const bool fused = writer != nullptr && writer->op_type.starts_with("Q") &&
                        writer->op_type != "QuantizeLinear" && writer->op_type != "QuantCodes";
     if (!fused) return false;
     GraphNode& changed = editor_.writer_to_change(node.inputs[0]);
     changed.attributes["q_min"] =
-        std::max(attribute(changed, "q_min", std::numeric_limits<int64_t>::min()), least);
+        std::max(attribute(changed, "q_min", std::numeric_limits<int64_t>::min()), clip->low);
     changed.attributes["q_max"] =
-        std::min(attribute(changed, "q_max", std::numeric_limits<int64_t>::max()), most);
+        std::min(attribute(changed, "q_max", std::numeric_limits<int64_t>::max()), clip->high);
     editor_.rename_output(node.inputs[0], node.outputs[0]);
     return true;
   }

@@ -4,8 +4,21 @@
 
 #include <cstring>
 #include <numeric>
+#include <set>
 
 namespace widthwise {
+
+bool moves_elements(const GraphNode& node) {
+  static const std::set<std::string> kMoves = {
+      "Concat", "DepthToSpace", "Expand", "Flatten", "Gather",    "Identity", "Reshape",
+      "Slice",  "SpaceToDepth", "Split",  "Squeeze", "Transpose", "Tile",     "Unsqueeze"};
+  if (node.domain != kOnnxDomain) return false;
+  if (node.op_type == "Resize") {  // nearest repeats elements
+    const auto mode = node.attributes.find("mode");
+    return mode == node.attributes.end() || mode->second == GraphAttribute(std::string("nearest"));
+  }
+  return kMoves.contains(node.op_type);
+}
 
 void lower_movement(const NodeView& node, LayerBuilder& builder, size_t moved_inputs,
                     const Sources& sources) {

@@ -6,6 +6,9 @@
 
 namespace widthwise {
 
+// Operators whose outputs hold elements of input 0 (Concat: of all inputs) and nothing else.
+bool moves_elements(const GraphNode& node);
+
 // For every output of a data-movement node: element i is element source[i] of the inputs that are
 // moved, laid end to end. The first `moved_inputs` inputs are moved; others are parameters.
 using Sources = std::vector<std::vector<int64_t>>;

@@ -64,16 +64,6 @@ std::optional<std::string> integer_bias(const GraphEditor& editor, const std::st
 
 }  // namespace
 
-std::optional<IntegerFormat> narrowest_format(int64_t low, int64_t high) {
-  if (low > high) return std::nullopt;
-  const bool is_signed = low < 0;
-  for (int bits = 1; bits <= 16; ++bits) {
-    const IntegerFormat format{bits, is_signed};
-    if (format.holds(low) && format.holds(high)) return format;
-  }
-  return std::nullopt;
-}
-
 std::optional<GraphNode> quantized_product(GraphEditor& editor, const GraphNode& real,
                                            const std::string& scale,
                                            const std::string& zero_point) {

@@ -5,10 +5,6 @@
 
 namespace widthwise {
 
-// The format that a Clip of codes to [low, high] states: the narrowest that holds both, where
-// -high .. high is the narrow range of a signed one. Nothing for more than 16 bits or low > high.
-std::optional<IntegerFormat> narrowest_format(int64_t low, int64_t high);
-
 // A Conv, MatMul or Gemm of dequantized operands as QLinearConv, QLinearMatMul or QGemm with an
 // output scale and zero point; without (both empty) as ConvDequantized, MatMulDequantized or QGemm
 // that give real numbers. Its name and outputs are the caller's to set. Nothing where the integers

@@ -1,21 +1,12 @@
 #include <algorithm>
-#include <set>
 
 #include "models/fuse_passes.h"
 #include "models/graph_editor.h"
+#include "models/movement.h"
 #include "models/operator.h"
 
 namespace widthwise {
 namespace {
-
-// Operators that only move elements of input 0, or take their maximum.
-bool moves_elements(const GraphNode& node) {
-  static const std::set<std::string> kMoves = {
-      "DepthToSpace", "Expand",  "Flatten", "Gather",    "GlobalMaxPool",
-      "Identity",     "MaxPool", "Reshape", "Slice",     "SpaceToDepth",
-      "Split",        "Squeeze", "Tile",    "Transpose", "Unsqueeze"};
-  return node.domain == kOnnxDomain && kMoves.contains(node.op_type);
-}
 
 bool same_tensor(const Tensor* a, const Tensor* b) {
   if (a == nullptr || b == nullptr) {
@@ -42,13 +33,9 @@ GraphNode dequantize_node(const GraphNode& node, const std::string& codes, const
   return dequantize;
 }
 
-// Resize that repeats elements, and Pad by the number zero, whose code is the zero point.
-bool resizes_by_repeating(const GraphNode& node) {
-  const auto mode = node.attributes.find("mode");
-  const auto* text =
-      mode == node.attributes.end() ? nullptr : std::get_if<std::string>(&mode->second);
-  return node.domain == kOnnxDomain && node.op_type == "Resize" &&
-         (text == nullptr || *text == "nearest");
+bool is_max_pool(const GraphNode& node) {
+  return node.domain == kOnnxDomain &&
+         (node.op_type == "MaxPool" || node.op_type == "GlobalMaxPool");
 }
 
 class Sinker {
@@ -71,7 +58,7 @@ class Sinker {
     const auto d = editor_.dequantized(node.inputs[0]);
     if (!d) return false;
     if (node.domain == kOnnxDomain && node.op_type == "Pad") return sink_pad(node, *d);
-    if (!moves_elements(node) && !resizes_by_repeating(node)) return false;
+    if (!moves_elements(node) && !is_max_pool(node)) return false;
     if (node.op_type == "MaxPool" && node.outputs.size() > 1) return false;
     Dequantized moved = *d;
     if (!d->per_tensor()) {

@@ -1,0 +1,398 @@
+#include "quant/quantized_import.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+#include <map>
+#include <numeric>
+
+#include "core/error.h"
+#include "models/code_clip.h"
+#include "models/movement.h"
+#include "models/operator.h"
+#include "models/shape_inference.h"
+#include "models/sliding_window.h"
+#include "quant/quantize.h"
+
+namespace widthwise {
+namespace {
+
+Shape without_batch(const Shape& shape) {
+  return shape.empty() ? shape : Shape(shape.begin() + 1, shape.end());
+}
+
+class Importer {
+ public:
+  explicit Importer(const Graph& graph) : graph_(graph) {}
+
+  QuantizedNetwork run() {
+    check_ends();
+    shapes_ = infer_shapes(graph_);
+    network_.name = graph_.name;
+    for (const GraphNode& node : graph_.nodes) import_node(node);
+    const std::string& output = graph_.outputs[0].name;
+    const auto dequantized = dequantized_.find(output);
+    const std::string& codes = dequantized != dequantized_.end() ? dequantized->second : output;
+    const auto found = tensors_.find(codes);
+    if (found == tensors_.end()) {
+      refuse(fmt::format("output '{}'", output), "", "is not made of codes",
+             "end the network with a quantized layer");
+    }
+    network_.output = found->second;
+    return std::move(network_);
+  }
+
+ private:
+  [[noreturn]] void refuse(std::string where, std::string field, std::string problem,
+                           std::string fix) const {
+    throw InputError({.file = graph_.file,
+                      .where = std::move(where),
+                      .field = std::move(field),
+                      .problem = std::move(problem),
+                      .fix = std::move(fix)});
+  }
+
+  void check_ends() const {
+    if (graph_.inputs.size() != 1 || graph_.outputs.size() != 1) {
+      refuse("graph", "inputs, outputs",
+             fmt::format("are {} and {}, allowed one each", graph_.inputs.size(),
+                         graph_.outputs.size()),
+             "keep the input and the output that count");
+    }
+    const GraphValue& input = graph_.inputs[0];
+    if (input.shape.size() < 2 || (input.shape[0] != GraphValue::kSymbolic && input.shape[0] != 1))
+      refuse(fmt::format("input '{}'", input.name), "shape",
+             fmt::format("is {}, allowed is a batch of 1 or an open one", shape_text(input.shape)),
+             "export the network with an open batch");
+  }
+
+  NodeView view(const GraphNode& node) const { return {graph_, node, shapes_}; }
+
+  const Tensor* constant(const std::string& value) const {
+    const auto found = graph_.initializers.find(value);
+    return found == graph_.initializers.end() ? nullptr : &found->second;
+  }
+
+  // Scale and zero point from inputs i and i + 1 of a node, one each, and the format of `codes`.
+  TensorQuantization quantization(const GraphNode& node, size_t i, const std::string& codes) const {
+    const NodeView v = view(node);
+    const Tensor& scale = v.float_constant(i, "scale");
+    const Tensor* zero_point = v.constant(i + 1);
+    if (scale.elements() != 1 || (zero_point != nullptr && zero_point->elements() != 1))
+      v.refuse("scale", "differs by channel, which weights only may", "quantize per tensor");
+    TensorQuantization q;
+    q.scale = scale.values<float>()[0];
+    if (!std::isnormal(q.scale) || q.scale < 0)
+      v.refuse("scale", fmt::format("is {}, allowed are normal positive numbers", q.scale),
+               "calibrate the network again");
+    const auto type =
+        zero_point == nullptr ? IntegerFormat{8, false} : integer_format(zero_point->type());
+    if (!type) v.refuse("zero point", "is no integer", "export the network again");
+    q.format = *type;
+    if (zero_point != nullptr) q.zero_point = static_cast<int32_t>(zero_point->integer(0));
+    if (const auto stated = graph_.formats.find(codes); stated != graph_.formats.end())
+      q.format = stated->second;
+    if (!q.format.holds(q.zero_point))
+      v.refuse("zero point",
+               fmt::format("is {}, allowed {}..{}", q.zero_point, q.format.min(), q.format.max()),
+               "calibrate the network again");
+    return q;
+  }
+
+  int add_tensor(const std::string& value, const TensorQuantization& q) {
+    const int index = static_cast<int>(network_.tensors.size());
+    network_.tensors.push_back({value, without_batch(shapes_.at(value)), q});
+    tensors_[value] = index;
+    return index;
+  }
+
+  // The tensor of an input of codes; its quantization, if it is an input of the network.
+  int tensor(const GraphNode& node, const std::string& value, const TensorQuantization& q) {
+    if (const auto found = tensors_.find(value); found != tensors_.end()) {
+      const TensorQuantization& known = network_.tensor(found->second).quantization;
+      if (known.scale != q.scale || known.zero_point != q.zero_point) {
+        view(node).refuse(
+            fmt::format("input '{}'", value),
+            fmt::format("is read with scale {} and zero point {}, and was written with {} and {}",
+                        q.scale, q.zero_point, known.scale, known.zero_point),
+            "export the network again");
+      }
+      return found->second;
+    }
+    if (graph_.is_input(value)) {
+      network_.input = add_tensor(value, q);
+      return network_.input;
+    }
+    view(node).refuse(fmt::format("input '{}'", value), "is not made of codes",
+                      "quantize the operator that writes it");
+  }
+
+  QuantizedLayer layer(const GraphNode& node, const std::string& op) const {
+    QuantizedLayer out;
+    out.name = node.name;
+    out.operator_type = op;
+    return out;
+  }
+
+  void add_layer(const GraphNode& node, QuantizedLayer out, const TensorQuantization& ofmap) {
+    const NodeView v = view(node);
+    const auto limit = [&](const char* name, int64_t otherwise) {
+      return static_cast<int32_t>(
+          std::clamp(v.integer(name, otherwise), ofmap.format.min(), ofmap.format.max()));
+    };
+    out.q_min = limit("q_min", ofmap.format.min());
+    out.q_max = limit("q_max", ofmap.format.max());
+    out.ofmap = add_tensor(node.outputs.at(0), ofmap);
+    network_.layers.push_back(std::move(out));
+  }
+
+  void import_node(const GraphNode& node) {
+    const std::string& op = node.op_type;
+    if (op == "QuantizeLinear") return import_quantize(node);
+    if (op == "DequantizeLinear") {
+      const TensorQuantization q = quantization(node, 1, node.inputs[0]);
+      tensor(node, node.inputs[0], q);
+      dequantized_[node.outputs[0]] = node.inputs[0];
+      return;
+    }
+    if (const auto clip = code_clip(graph_, node)) return import_code_clip(node, *clip);
+    if (op == "Relu" || op == "Clip") return import_limits(node);
+    if (op == "QLinearConv") return import_product(node, "Conv", 6);
+    if (op == "QLinearMatMul") return import_product(node, "Gemm", 6);
+    if (op == "QGemm") return import_product(node, "Gemm", 7);
+    if (op == "QLinearAveragePool") return import_product(node, "AveragePool", 3);
+    if (op == "QLinearGlobalAveragePool") return import_product(node, "GlobalAveragePool", 3);
+    if (op == "QLinearAdd") return import_add(node);
+    if (op == "QLinearConcat") return import_concat(node);
+    if (op == "MaxPool" || op == "GlobalMaxPool") return import_max_pool(node);
+    if (moves_elements(node)) return import_move(node);
+    view(node).refuse("operator", "has no layer in a quantized network: it only runs",
+                      "quantize it, or end the network before it");
+  }
+
+  void import_quantize(const GraphNode& node) {
+    const TensorQuantization q = quantization(node, 1, node.outputs[0]);
+    const std::string& value = node.inputs[0];
+    if (graph_.is_input(value)) {
+      if (network_.input >= 0)
+        view(node).refuse(fmt::format("input '{}'", value), "is quantized twice",
+                          "quantize the network's input once");
+      network_.input = add_tensor(node.outputs[0], q);
+      return;
+    }
+    // Dequantized, perhaps limited, quantized again: an element-wise layer.
+    const auto limited = limited_.find(value);
+    const std::string& real = limited != limited_.end() ? limited->second.value : value;
+    const auto codes = dequantized_.find(real);
+    if (codes == dequantized_.end())
+      view(node).refuse(fmt::format("input '{}'", value), "is not made of codes",
+                        "quantize the operator that writes it");
+    QuantizedLayer out = layer(node, limited != limited_.end() ? limited->second.op : "Identity");
+    if (limited != limited_.end()) out.name = limited->second.name;
+    out.workload = ElementwiseWorkload{ElementwiseWorkload::Kind::kClamp,
+                                       shape_elements(without_batch(shapes_.at(value)))};
+    out.ifmaps = {tensors_.at(codes->second)};
+    add_layer(node, std::move(out), q);
+    if (limited == limited_.end()) return;
+    QuantizedLayer& added = network_.layers.back();
+    added.q_min = std::max(added.q_min, quantize_value(limited->second.low, q));
+    added.q_max = std::min(added.q_max, quantize_value(limited->second.high, q));
+  }
+
+  void import_limits(const GraphNode& node) {
+    const auto found = limited_.find(node.inputs[0]);
+    Limited limited{.value = node.inputs[0], .op = node.op_type, .name = node.name};
+    if (found != limited_.end()) limited = found->second;
+    float low = node.op_type == "Relu" ? 0.0F : limited.low, high = limited.high;
+    if (node.op_type == "Clip") {
+      const NodeView v = view(node);
+      low = v.real("min", limited.low);
+      high = v.real("max", limited.high);
+      if (v.has_input(1)) low = static_cast<float>(v.float_constant(1, "min").real(0));
+      if (v.has_input(2)) high = static_cast<float>(v.float_constant(2, "max").real(0));
+    }
+    limited.low = std::max(limited.low, low);
+    limited.high = std::min(limited.high, high);
+    limited_[node.outputs[0]] = limited;
+  }
+
+  // Codes of the network's input, or of a layer, have fewer bits than their type.
+  void import_code_clip(const GraphNode& node, const CodeClip& clip) {
+    const auto found = tensors_.find(node.inputs[0]);
+    if (found == tensors_.end())
+      view(node).refuse(fmt::format("input '{}'", node.inputs[0]), "is not made of codes",
+                        "quantize it first");
+    QuantizedTensor& tensor = network_.tensors[static_cast<size_t>(found->second)];
+    tensor.quantization.format = clip.format;
+    tensor.name = node.outputs[0];
+    tensors_[node.outputs[0]] = found->second;
+    for (QuantizedLayer& layer : network_.layers) {
+      if (layer.ofmap != found->second) continue;
+      layer.q_min = std::max(layer.q_min, static_cast<int32_t>(clip.low));
+      layer.q_max = std::min(layer.q_max, static_cast<int32_t>(clip.high));
+    }
+  }
+
+  // Convolution, product, average pool; the output's scale is input `output_scale`.
+  void import_product(const GraphNode& node, const std::string& op, size_t output_scale) {
+    const NodeView v = view(node);
+    if (!v.has_input(output_scale))
+      v.refuse("output", "is not quantized", "end the network with a quantized layer");
+    const TensorQuantization ifmap = quantization(node, 1, node.inputs[0]);
+    const int index = tensor(node, node.inputs[0], ifmap);
+    const Tensor* zero_point = v.constant(2);
+    const Tensor codes(zero_point != nullptr ? zero_point->type() : ElementType::kUint8,
+                       shapes_.at(node.inputs[0]));
+    std::vector<const Tensor*> inputs = {&codes};
+    for (size_t i = 1; i < node.inputs.size(); ++i) {
+      inputs.push_back(v.has_input(i) ? &v.tensor(i, "parameter") : nullptr);
+    }
+    const auto matmuls = checked_operator(v).mac->matmuls(NodeView(graph_, node, inputs));
+    if (matmuls.size() != 1)
+      v.refuse("shapes", "make several products of one image", "write them as one product");
+    const IntegerMatmul& matmul = matmuls[0];
+    QuantizedLayer out = layer(node, op);
+    out.workload = matmul.workload;
+    out.ifmaps = {index};
+    out.weights = matmul.weights;
+    out.bias = matmul.bias;
+    out.bias.resize(static_cast<size_t>(matmul.workload.window.ofmap_channels), 0);
+    if (matmul.workload.unit_weights) {
+      const Window& w = matmul.workload.window;
+      out.weight_format = {1, false};
+      out.weight_scales = {1.0F / static_cast<float>(w.kernel_rows * w.kernel_cols)};
+    } else {
+      out.weight_format = matmul.weight_format;
+      if (const auto stated = graph_.formats.find(node.inputs[3]); stated != graph_.formats.end())
+        out.weight_format = stated->second;
+      const Tensor& scales = v.float_constant(4, "weight scale");
+      const auto values = scales.values<float>();
+      out.weight_scales.assign(values.begin(), values.end());
+      const auto alpha = v.real("alpha", 1);
+      for (float& scale : out.weight_scales) scale *= alpha;
+      out.weight_zero_points = matmul.weight_zero_points;
+      const auto& zero_points = out.weight_zero_points;
+      if (std::all_of(zero_points.begin(), zero_points.end(), [](int32_t z) { return z == 0; }))
+        out.weight_zero_points.clear();
+    }
+    add_layer(node, std::move(out), quantization(node, output_scale, node.outputs[0]));
+  }
+
+  void import_add(const GraphNode& node) {
+    QuantizedLayer out = layer(node, "Add");
+    out.workload = ElementwiseWorkload{ElementwiseWorkload::Kind::kAdd,
+                                       shape_elements(shapes_.at(node.outputs[0]))};
+    for (const size_t i : {size_t{0}, size_t{3}}) {
+      const std::string& value = node.inputs.at(i);
+      out.ifmaps.push_back(tensor(node, value, quantization(node, i + 1, value)));
+      if (shapes_.at(value) != shapes_.at(node.outputs[0]))
+        view(node).refuse("shapes", "broadcast, which layers do not", "bring both to one shape");
+    }
+    add_layer(node, std::move(out), quantization(node, 6, node.outputs[0]));
+  }
+
+  void import_concat(const GraphNode& node) {
+    QuantizedLayer out = layer(node, "Concat");
+    GraphNode concat = node;
+    concat.op_type = "Concat";
+    concat.domain = kOnnxDomain;
+    concat.inputs.clear();
+    for (size_t i = 2; i < node.inputs.size(); i += 3) {
+      out.ifmaps.push_back(tensor(node, node.inputs[i], quantization(node, i + 1, node.inputs[i])));
+      concat.inputs.push_back(node.inputs[i]);
+    }
+    concat.attributes.erase("q_min");
+    concat.attributes.erase("q_max");
+    out.workload = move_of(concat, concat.inputs.size());
+    add_layer(node, std::move(out), quantization(node, 0, node.outputs[0]));
+  }
+
+  void import_max_pool(const GraphNode& node) {
+    const int index = known_codes(node, node.inputs[0]);
+    const NodeView v = view(node);
+    const Shape& ifmap = v.shape(0);
+    const std::vector<int64_t> kernel = node.op_type == "MaxPool"
+                                            ? v.integers("kernel_shape", {})
+                                            : std::vector<int64_t>(ifmap.begin() + 2, ifmap.end());
+    QuantizedLayer out = layer(node, node.op_type);
+    const Window window = workload_window(v, read_sliding_window(v, kernel), ifmap[1]);
+    require_taps_inside(v, window);
+    out.workload = MaxPoolWorkload{window};
+    out.ifmaps = {index};
+    add_layer(node, std::move(out), network_.tensor(index).quantization);
+  }
+
+  int known_codes(const GraphNode& node, const std::string& value) {
+    const auto found = tensors_.find(value);
+    if (found == tensors_.end())
+      view(node).refuse(fmt::format("input '{}'", value), "is not made of codes",
+                        "quantize the operator that writes it");
+    return found->second;
+  }
+
+  void import_move(const GraphNode& node) {
+    const size_t moved = node.op_type == "Concat" ? node.inputs.size() : 1;
+    QuantizedLayer out = layer(node, node.op_type);
+    for (size_t i = 0; i < moved; ++i) out.ifmaps.push_back(known_codes(node, node.inputs[i]));
+    for (size_t i = 0; i < node.outputs.size(); ++i) {
+      if (node.outputs[i].empty()) continue;
+      QuantizedLayer one = out;
+      if (i > 0) one.name += fmt::format("_{}", i);
+      one.workload = move_of(node, moved, i);
+      GraphNode named = node;
+      named.outputs = {node.outputs[i]};
+      add_layer(named, std::move(one), network_.tensor(out.ifmaps[0]).quantization);
+    }
+  }
+
+  // Where every element of an output comes from: the node moves the indices themselves.
+  MoveWorkload move_of(const GraphNode& node, size_t moved, size_t output = 0) const {
+    const NodeView v = view(node);
+    MoveWorkload move;
+    std::vector<Tensor> indices;
+    int64_t first = 0;
+    for (size_t i = 0; i < moved; ++i) {
+      const Shape& shape = v.shape(i);
+      std::vector<int64_t> own(static_cast<size_t>(shape_elements(shape)));
+      std::iota(own.begin(), own.end(), first);
+      first += std::ssize(own);
+      move.input_elements.push_back(std::ssize(own));
+      indices.emplace_back(ElementType::kInt64, shape, own);
+    }
+    std::vector<const Tensor*> inputs;
+    for (size_t i = 0; i < node.inputs.size(); ++i) {
+      inputs.push_back(i < moved ? &indices[i] : v.constant(i));
+      if (i >= moved && inputs.back() == nullptr && v.has_input(i))
+        v.refuse(fmt::format("input {}", i), "must be constant", "export with fixed shapes");
+    }
+    move.source = evaluate_node(NodeView(graph_, node, inputs)).at(output).integers();
+    return move;
+  }
+
+  struct Limited {
+    std::string value, op, name;
+    float low = -std::numeric_limits<float>::infinity();
+    float high = std::numeric_limits<float>::infinity();
+  };
+
+  const Graph& graph_;
+  ValueShapes shapes_;
+  QuantizedNetwork network_;
+  std::map<std::string, int> tensors_;              // value of codes -> tensor
+  std::map<std::string, std::string> dequantized_;  // real value -> value of its codes
+  std::map<std::string, Limited> limited_;          // output of Relu or Clip -> what it limits
+};
+
+}  // namespace
+
+QuantizedNetwork import_quantized(const Graph& fused) { return Importer(fused).run(); }
+
+bool is_quantized(const Graph& fused) {
+  const ValueShapes none;
+  return std::any_of(fused.nodes.begin(), fused.nodes.end(), [&](const GraphNode& node) {
+    return checked_operator(NodeView(fused, node, none)).mac != nullptr;
+  });
+}
+
+}  // namespace widthwise
