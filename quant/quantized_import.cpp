@@ -11,6 +11,7 @@
 #include "models/code_clip.h"
 #include "models/movement.h"
 #include "models/operator.h"
+#include "models/quantized_operands.h"
 #include "models/shape_inference.h"
 #include "models/sliding_window.h"
 #include "quant/quantize.h"
@@ -241,14 +242,7 @@ class Importer {
       v.refuse("output", "is not quantized", "end the network with a quantized layer");
     const TensorQuantization ifmap = quantization(node, 1, node.inputs[0]);
     const int index = tensor(node, node.inputs[0], ifmap);
-    const Tensor* zero_point = v.constant(2);
-    const Tensor codes(zero_point != nullptr ? zero_point->type() : ElementType::kUint8,
-                       shapes_.at(node.inputs[0]));
-    std::vector<const Tensor*> inputs = {&codes};
-    for (size_t i = 1; i < node.inputs.size(); ++i) {
-      inputs.push_back(v.has_input(i) ? &v.tensor(i, "parameter") : nullptr);
-    }
-    const auto matmuls = checked_operator(v).mac->matmuls(NodeView(graph_, node, inputs));
+    const auto matmuls = static_matmuls(v);
     if (matmuls.size() != 1)
       v.refuse("shapes", "make several products of one image", "write them as one product");
     const IntegerMatmul& matmul = matmuls[0];
