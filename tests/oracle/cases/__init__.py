@@ -1,0 +1,1 @@
+"""The goldens, by kind of operator; importing a module registers its cases."""
