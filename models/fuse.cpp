@@ -5,12 +5,13 @@
 
 namespace widthwise {
 
-Graph fuse(Graph graph, const FuseOptions& options) {
+Graph fuse(Graph graph, FuseFor fuse_for) {
   fold_constants(graph, {.keep_quantized_constants = true});
-  separate_qonnx_codes(graph, options);
+  separate_qonnx_codes(graph, fuse_for);
   note_code_formats(graph);
+  const std::set<std::string> unsigned_values = seen_as_unsigned(graph);
   sink_dequantize(graph);
-  fuse_quantized_operators(graph);
+  fuse_quantized_operators(graph, fuse_for, unsigned_values);
   fuse_dequantized_products(graph);
   fold_constants(graph, {});
   remove_unused(graph);

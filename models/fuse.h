@@ -1,14 +1,16 @@
 #pragma once
-#include <optional>
-
 #include "models/graph.h"
 
 namespace widthwise {
 
-struct FuseOptions {
-  // QONNX's Quant of activations becomes QuantizeLinear, whose rounding differs on ties, so that
-  // the requantizer of a datapath can take its place. Only for Quant that rounds half to even.
-  bool qonnx_as_quantize_linear = false;
+// Whose arithmetic between two tensors of codes counts.
+enum class FuseFor {
+  // The file's: element-wise operators and pools are fused where ONNX Runtime fuses them, and
+  // QONNX's Quant rounds as QONNX says. Results are those of ONNX Runtime or QONNX's executor.
+  kFile,
+  // A datapath's, whose requantizer takes the place of all of them: whatever stands between
+  // DequantizeLinear and QuantizeLinear is one layer, and Quant is QuantizeLinear.
+  kDatapath,
 };
 
 // Brings a quantized graph into integer form, so that whatever multiplies and accumulates integers
@@ -20,6 +22,6 @@ struct FuseOptions {
 // Data movement and max-pooling of dequantized values move the codes. A float network stays as it
 // is. Constants are folded. `graph.formats` says where codes have fewer bits than their type.
 // Throws InputError for nodes that are not supported.
-Graph fuse(Graph graph, const FuseOptions& options = {});
+Graph fuse(Graph graph, FuseFor fuse_for = FuseFor::kFile);
 
 }  // namespace widthwise

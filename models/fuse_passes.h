@@ -1,4 +1,7 @@
 #pragma once
+#include <set>
+#include <string>
+
 #include "models/fuse.h"
 
 namespace widthwise {
@@ -6,14 +9,18 @@ namespace widthwise {
 // The passes of fuse(), in their order. Each leaves a graph that gives the same values.
 
 // QONNX's Quant and BipolarQuant with constant parameters become integers and DequantizeLinear.
-void separate_qonnx_codes(Graph& graph, const FuseOptions& options);
+void separate_qonnx_codes(Graph& graph, FuseFor fuse_for);
 // A Clip of codes says how many bits they have: the graph's formats. Clipped weights are constants.
 void note_code_formats(Graph& graph);
 // DequantizeLinear moves behind data movement and max-pooling; QuantizeLinear of a value that was
 // dequantized with the same parameters goes away.
 void sink_dequantize(Graph& graph);
+// Codes and dequantized values that ONNX Runtime sees as uint8, 128 higher, though they are int8:
+// where one QuantizeLinear feeds one DequantizeLinear of one operator. It decides what is fused.
+std::set<std::string> seen_as_unsigned(const Graph& graph);
 // DequantizeLinear -> operator -> [Relu, Clip] -> QuantizeLinear [-> Clip] becomes one node.
-void fuse_quantized_operators(Graph& graph);
+void fuse_quantized_operators(Graph& graph, FuseFor fuse_for,
+                              const std::set<std::string>& unsigned_values);
 // Conv, MatMul and Gemm of integers whose result is real become ConvDequantized,
 // MatMulDequantized and QGemm without output scale.
 void fuse_dequantized_products(Graph& graph);

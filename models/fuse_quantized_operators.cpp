@@ -41,7 +41,8 @@ int64_t attribute(const GraphNode& node, const std::string& name, int64_t otherw
 
 class OperatorFuser {
  public:
-  explicit OperatorFuser(Graph& graph) : editor_(graph) {}
+  OperatorFuser(Graph& graph, FuseFor fuse_for, const std::set<std::string>& unsigned_values)
+      : editor_(graph), fuse_for_(fuse_for), unsigned_values_(unsigned_values) {}
 
   void run() {
     std::vector<GraphNode> nodes = std::move(editor_.graph().nodes);
@@ -129,6 +130,13 @@ class OperatorFuser {
     if (!output) return false;
     auto fused = quantized(*real, *output);
     if (!fused) return false;
+    if (rounds_otherwise(real->op_type) && fuse_for_ == FuseFor::kFile) {
+      const bool limited =
+          !passed.empty() && (code_of(limits.low, *output) > output->format.min() ||
+                              code_of(limits.high, *output) < output->format.max());
+      if (limited || !fused_by_onnx_runtime(*real, node.outputs.at(0), *output, *fused))
+        return false;
+    }
     fused->name = real->name;
     fused->outputs = {node.outputs.at(0)};
     const int64_t low = code_of(limits.low, *output), high = code_of(limits.high, *output);
@@ -167,6 +175,33 @@ class OperatorFuser {
     return node;
   }
 
+  // Fused and not, these differ on ties: the zero point is added before the rounding, or the mean
+  // is taken of integers.
+  static bool rounds_otherwise(const std::string& op) {
+    return op == "Add" || op == "Mul" || op == "AveragePool" || op == "GlobalAveragePool";
+  }
+
+  // ifmaps and ofmap must be of one 8-bit type, as ONNX Runtime sees them. If it sees int8 codes as
+  // uint8, the fused node has to compute with them so: code_offset.
+  bool fused_by_onnx_runtime(const GraphNode& real, const std::string& codes,
+                             const OutputQuantization& output, GraphNode& fused) {
+    constexpr int64_t kOffset = 128;
+    bool offset = unsigned_values_.contains(codes);
+    const IntegerFormat wanted{8, output.format.is_signed && !offset};
+    if (output.format.bits != 8) return false;
+    for (const std::string& value : real.inputs) {
+      const auto d = editor_.dequantized(value);
+      if (!d || d->zero_point_tensor == nullptr) return false;
+      IntegerFormat seen = *integer_format(d->zero_point_tensor->type());
+      const bool shifted = seen.is_signed && unsigned_values_.contains(value);
+      seen.is_signed = seen.is_signed && !shifted;
+      if (seen != wanted) return false;
+      offset = offset || shifted;
+    }
+    if (offset) fused.attributes["code_offset"] = kOffset;  // of the int8 ones
+    return true;
+  }
+
   // Codes, scale and zero point of a value that was dequantized with one scale.
   bool add_operand(const std::string& value, std::vector<std::string>& inputs) {
     const auto d = editor_.dequantized(value);
@@ -199,10 +234,44 @@ class OperatorFuser {
   }
 
   GraphEditor editor_;
+  FuseFor fuse_for_;
+  const std::set<std::string>& unsigned_values_;
 };
 
 }  // namespace
 
-void fuse_quantized_operators(Graph& graph) { OperatorFuser(graph).run(); }
+std::set<std::string> seen_as_unsigned(const Graph& graph) {
+  const auto readers = reader_counts(graph);
+  const auto alone = [&](const std::string& value) {
+    const auto found = readers.find(value);
+    return found != readers.end() && found->second == 1;
+  };
+  std::map<std::string, const GraphNode*> dequantizers;  // by their codes
+  for (const GraphNode& node : graph.nodes) {
+    if (node.op_type == "DequantizeLinear" && !node.inputs.empty())
+      dequantizers[node.inputs[0]] = &node;
+  }
+  std::set<std::string> values;
+  for (const GraphNode& node : graph.nodes) {
+    if (node.op_type != "QuantizeLinear" || node.domain != kOnnxDomain || node.inputs.size() < 3)
+      continue;
+    const auto zero_point = graph.initializers.find(node.inputs[2]);
+    const auto reader = dequantizers.find(node.outputs.at(0));
+    if (zero_point == graph.initializers.end() || reader == dequantizers.end() ||
+        zero_point->second.type() != ElementType::kInt8 || !alone(node.outputs[0]) ||
+        graph.is_output(node.outputs[0]))
+      continue;
+    const std::string& real = reader->second->outputs.at(0);
+    if (!alone(real) && !graph.is_output(real)) continue;
+    values.insert(node.outputs[0]);
+    values.insert(real);
+  }
+  return values;
+}
+
+void fuse_quantized_operators(Graph& graph, FuseFor fuse_for,
+                              const std::set<std::string>& unsigned_values) {
+  OperatorFuser(graph, fuse_for, unsigned_values).run();
+}
 
 }  // namespace widthwise

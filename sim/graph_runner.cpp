@@ -136,7 +136,7 @@ std::vector<Tensor> GraphRunner::run_step(const Step& step,
 
 std::vector<Tensor> GraphRunner::run_mac(const Step& step, const NodeView& view,
                                          const Observers& observers, Workspace& workspace) const {
-  step.op->infer_shape(view);  // checks the node
+  const std::vector<Shape> shapes = step.op->infer_shape(view);  // checks the node
   const std::vector<IntegerMatmul> matmuls = step.op->mac->matmuls(view);
   IntegerSums all;
   for (const IntegerMatmul& matmul : matmuls) {
@@ -153,7 +153,8 @@ std::vector<Tensor> GraphRunner::run_mac(const Step& step, const NodeView& view,
                                sums.overflow_counts.end());
     all.counts.merge(sums.counts);
   }
-  if (observers.mac) observers.mac({*step.node, all.values, all.overflow_counts, all.counts});
+  if (observers.mac)
+    observers.mac({*step.node, shapes.at(0), all.values, all.overflow_counts, all.counts});
   constexpr RequantizeConfig kFloat32{.kind = RequantizeConfig::Kind::kFloat32};
   return step.op->mac->finish(
       view, all.values, options_.datapath != nullptr ? options_.datapath->requantize : kFloat32);

@@ -23,6 +23,7 @@ struct GraphRunOptions {
 // What a multiply-accumulate node did.
 struct MacObservation {
   const GraphNode& node;
+  const Shape& shape;                        // of its output
   std::span<const int64_t> sums;             // in the order of its output's elements
   std::span<const int64_t> overflow_counts;  // per sum; empty unless counted
   const OverflowCounts& counts;
