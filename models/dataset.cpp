@@ -1,150 +1,142 @@
 #include "models/dataset.h"
 
 #include <fmt/format.h>
-#include <zlib.h>
 
-#include <algorithm>
-#include <array>
-#include <memory>
+#include <stdexcept>
 
 #include "core/error.h"
+#include "models/image_folder.h"
 
 namespace widthwise {
 namespace fs = std::filesystem;
 namespace {
 
-constexpr int64_t kMaxBytes = int64_t{1} << 33;  // of one file's data
+[[noreturn]] void refuse(std::string file, std::string field, std::string problem,
+                         std::string fix) {
+  throw InputError({.file = std::move(file),
+                    .where = "",
+                    .field = std::move(field),
+                    .problem = std::move(problem),
+                    .fix = std::move(fix)});
+}
 
-struct IdxArray {
-  std::string file;
-  std::vector<int64_t> dims;
-  std::vector<uint8_t> bytes;
-};
-
-// A plain or gzip-compressed IDX file of unsigned bytes.
-class IdxReader {
- public:
-  explicit IdxReader(const fs::path& path) : file_(path.string()), stream_(nullptr, gzclose) {
-    stream_.reset(gzopen(file_.c_str(), "rb"));
-    if (!stream_) refuse("", "cannot be read", "check its permissions");
+std::vector<int32_t> with_offset(std::vector<int32_t> labels, const Preprocessing& preprocessing) {
+  for (int32_t& label : labels) {
+    const int64_t moved = int64_t{label} + preprocessing.label_offset;
+    if (moved != static_cast<int32_t>(moved))
+      refuse(preprocessing.file, "label_offset",
+             fmt::format("takes label {} out of 0..2^31-1", label), "correct it");
+    label = static_cast<int32_t>(moved);
   }
+  return labels;
+}
 
-  IdxArray read(int min_dims, int max_dims) {
-    IdxArray array{.file = file_, .dims = {}, .bytes = {}};
-    const std::array<uint8_t, 4> magic = header();
-    const int dims = magic[3];
-    if (magic[0] != 0 || magic[1] != 0 || magic[2] != 8 || dims < min_dims || dims > max_dims) {
-      refuse("magic",
-             fmt::format("is {:02x}{:02x}{:02x}{:02x}, allowed 000008{:02x}..000008{:02x} (IDX of "
-                         "unsigned bytes)",
-                         magic[0], magic[1], magic[2], magic[3], min_dims, max_dims),
-             "give an IDX file as MNIST and Fashion-MNIST use it");
-    }
-    int64_t elements = 1;
-    for (int i = 0; i < dims; ++i) {
-      const std::array<uint8_t, 4> b = header();
-      const int64_t extent = int64_t{b[0]} << 24 | int64_t{b[1]} << 16 | int64_t{b[2]} << 8 | b[3];
-      if (extent == 0 || extent > kMaxBytes / elements) {
-        refuse("dimensions",
-               fmt::format("hold {} after {} elements, allowed 1..{} bytes in all", extent,
-                           elements, kMaxBytes),
-               kDamaged);
-      }
-      elements *= extent;
-      array.dims.push_back(extent);
-    }
-    // In pieces: a file that only claims to be large does not take the memory.
-    constexpr int64_t kPiece = 1 << 20;
-    while (static_cast<int64_t>(array.bytes.size()) < elements) {
-      const size_t have = array.bytes.size();
-      const int64_t wanted = std::min(kPiece, elements - static_cast<int64_t>(have));
-      // The last piece asks for one byte more: zlib reads the check sum only when it must go on.
-      const bool last = static_cast<int64_t>(have) + wanted == elements;
-      const int64_t asked = wanted + (last ? 1 : 0);
-      array.bytes.resize(have + static_cast<size_t>(asked));
-      const int got =
-          gzread(stream_.get(), array.bytes.data() + have, static_cast<unsigned>(asked));
-      if (got < wanted) truncated(static_cast<int64_t>(have) + std::max(got, 0), elements);
-      if (got > wanted) {
-        refuse("", fmt::format("is longer than its {} elements", elements), kDamaged);
-      }
-      array.bytes.resize(have + static_cast<size_t>(wanted));
-    }
-    int error = Z_OK;
-    gzerror(stream_.get(), &error);
-    if (error != Z_OK || gzclose_r(stream_.release()) != Z_OK) {
-      refuse("", "is damaged: its gzip check sum is wrong or missing", kDamaged);
-    }
-    return array;
+int64_t prepared_elements(const ImageSet& images, const Preprocessing& preprocessing) {
+  const ImageSize size = prepared_size({images.rows, images.cols}, preprocessing, images.file);
+  return images.channels * size.rows * size.cols;
+}
+
+// Unsigned bytes of one size, in memory as stored.
+class ImageData : public DataSet {
+ public:
+  ImageData(ImageSet images, const Preprocessing& preprocessing, const FloatNetwork& network)
+      : DataSet(images.file, images.count, prepared_elements(images, preprocessing),
+                with_offset(images.labels, preprocessing)),
+        images_(std::move(images)),
+        preprocessing_(preprocessing) {
+    const ImageSize size = prepared_size({images_.rows, images_.cols}, preprocessing, file());
+    check_inputs(file(), images_.channels, size, labels(), preprocessing, network);
+  }
+  void read(int64_t first, int64_t count, std::span<float> values) const override {
+    check_range(first, count, values);
+    preprocess(images_, preprocessing_, first, count, values);
   }
 
  private:
-  static constexpr const char* kDamaged = "copy or download the file again";
-
-  [[noreturn]] void refuse(std::string field, std::string problem, std::string fix) const {
-    throw InputError({.file = file_,
-                      .where = "",
-                      .field = std::move(field),
-                      .problem = std::move(problem),
-                      .fix = std::move(fix)});
-  }
-  [[noreturn]] void truncated(int64_t got, int64_t wanted) const {
-    refuse("", fmt::format("is truncated or damaged: {} of {} bytes can be read", got, wanted),
-           kDamaged);
-  }
-  std::array<uint8_t, 4> header() {
-    std::array<uint8_t, 4> bytes{};
-    const int got = gzread(stream_.get(), bytes.data(), 4);
-    if (got < 4) truncated(std::max(got, 0), 4);
-    return bytes;
-  }
-
-  std::string file_;
-  std::unique_ptr<gzFile_s, int (*)(gzFile)> stream_;
+  ImageSet images_;
+  Preprocessing preprocessing_;
 };
 
-fs::path find_file(const fs::path& folder, const std::string& subset,
-                   const std::vector<std::string>& kinds) {
-  for (const std::string& kind : kinds) {
-    for (const char* separator : {"-", "."}) {
-      for (const char* ending : {".gz", ""}) {
-        std::error_code ignored;
-        fs::path path = folder / fmt::format("{}-{}{}ubyte{}", subset, kind, separator, ending);
-        if (fs::is_regular_file(path, ignored)) return path;
-      }
-    }
+// Arrays of any other type [count, channels, rows, cols], in memory as stored.
+class FeatureData : public DataSet {
+ public:
+  FeatureData(const std::string& file, NpyArray array, std::vector<int32_t> labels,
+              const Preprocessing& preprocessing, const FloatNetwork& network)
+      : DataSet(file, array.shape[0], array.elements() / array.shape[0],
+                with_offset(std::move(labels), preprocessing)),
+        array_(std::move(array)),
+        preprocessing_(preprocessing) {
+    if (preprocessing.changes_size())
+      refuse(preprocessing.file, "input.resize",
+             "or input.center_crop is given, allowed only for images of unsigned bytes; " + file +
+                 " holds " + array_.dtype,
+             "remove it, or save the images as 'u1'");
+    check_inputs(file, array_.shape[1], size(), this->labels(), preprocessing, network);
   }
-  throw InputError({.file = (folder / fmt::format("{}-{}-ubyte.gz", subset, kinds[0])).string(),
-                    .where = "",
-                    .field = "",
-                    .problem = "does not exist, nor without .gz",
-                    .fix = "apt-get install dataset-fashion-mnist or give --data"});
+  void read(int64_t first, int64_t count, std::span<float> values) const override {
+    check_range(first, count, values);
+    float_values(array_, first * input_elements(), values);
+    const auto channels = static_cast<size_t>(array_.shape[1]);
+    const auto plane = static_cast<size_t>(size().rows * size().cols);
+    for (size_t i = 0; i < values.size(); ++i)
+      values[i] = preprocessing_.value(values[i], i / plane % channels);
+    const auto elements = static_cast<size_t>(input_elements());
+    for (size_t at = 0; at < values.size(); at += elements)
+      apply_affine(preprocessing_.affine, array_.shape[1], size(), values.subspan(at, elements));
+  }
+
+ private:
+  ImageSize size() const { return {.rows = array_.shape[2], .cols = array_.shape[3]}; }
+
+  NpyArray array_;
+  Preprocessing preprocessing_;
+};
+
+bool holds_idx(const fs::path& folder, const std::string& subset) {
+  std::error_code error;
+  for (const auto& entry : fs::directory_iterator(folder, error)) {
+    const std::string name = entry.path().filename().string();
+    if (name.starts_with(subset + "-images") && name.find("ubyte") != std::string::npos)
+      return true;
+  }
+  return false;
 }
 
 }  // namespace
 
-ImageSet load_idx_set(const fs::path& folder, const std::string& subset) {
-  const fs::path images_path = find_file(folder, subset, {"images-idx3", "images-idx4"});
-  const fs::path labels_path = find_file(folder, subset, {"labels-idx1"});
-  IdxArray images = IdxReader(images_path).read(3, 4);
-  const IdxArray labels = IdxReader(labels_path).read(1, 1);
-  if (images.dims[0] != labels.dims[0]) {
-    throw InputError({.file = labels.file,
-                      .where = "",
-                      .field = "count",
-                      .problem = fmt::format("is {}, {} has {} images", labels.dims[0], images.file,
-                                             images.dims[0]),
-                      .fix = "give images and labels of the same set"});
+DataSet::DataSet(std::string file, int64_t count, int64_t elements, std::vector<int32_t> labels)
+    : file_(std::move(file)), count_(count), elements_(elements), labels_(std::move(labels)) {}
+
+void DataSet::check_range(int64_t first, int64_t count, std::span<const float> values) const {
+  if (first < 0 || count < 0 || first > count_ - count ||
+      static_cast<int64_t>(values.size()) != count * elements_)
+    throw std::logic_error("DataSet::read: inputs out of range");
+}
+
+std::unique_ptr<DataSet> open_data_set(const DataFiles& files, const Preprocessing& preprocessing,
+                                       const FloatNetwork& network) {
+  std::error_code error;
+  if (fs::is_directory(files.path, error)) {
+    if (!files.labels.empty())
+      refuse(files.labels, "labels", "are given beside a folder, which brings its own",
+             "leave them out, or give an array of inputs");
+    if (!holds_idx(files.path, files.subset))
+      return open_image_folder(files.path, preprocessing, network);
+    return std::make_unique<ImageData>(load_idx_set(files.path, files.subset, preprocessing.layout),
+                                       preprocessing, network);
   }
-  const size_t rank = images.dims.size();
-  return {.file = images.file,
-          .count = images.dims[0],
-          .channels = rank == 4 ? images.dims[1] : 1,
-          .rows = images.dims[rank - 2],
-          .cols = images.dims[rank - 1],
-          .pixels = std::move(images.bytes),
-          .labels = {labels.bytes.begin(), labels.bytes.end()},
-          .labels_file = labels.file};
+  if (!files.path.ends_with(".npy") && !files.path.ends_with(".npz") &&
+      files.path.find(".npz:") == std::string::npos)
+    refuse(files.path, "", "is neither a folder nor a .npy or .npz",
+           "give a folder with IDX files or with images by class, a .npy, a .npz or .npz:<member>");
+  NpyArray array = load_input_array(files.path, preprocessing.layout);
+  if (array.dtype == npy_dtype<uint8_t>())
+    return std::make_unique<ImageData>(image_set(std::move(array), files.path, files.labels),
+                                       preprocessing, network);
+  std::vector<int32_t> labels;
+  if (!files.labels.empty()) labels = load_label_array(files.labels, array.shape[0]);
+  return std::make_unique<FeatureData>(files.path, std::move(array), std::move(labels),
+                                       preprocessing, network);
 }
 
 }  // namespace widthwise

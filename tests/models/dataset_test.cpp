@@ -140,6 +140,31 @@ TEST_F(Files, PreprocessingByHand) {
   EXPECT_THROW(preprocess(images, p, 1, 2, values), std::logic_error);
 }
 
+TEST_F(Files, PreprocessingDefaultsAndGeometry) {
+  write("a.yaml", "input: {divide_by: 255}");
+  const Preprocessing plain = load_preprocessing(folder_ / "a.yaml");
+  EXPECT_FALSE(plain.changes_size());
+  EXPECT_EQ(plain.value(51, 2), 51.0f / 255.0f);
+  EXPECT_EQ(plain.layout, "NCHW");
+  write("a.yaml", "input: {scale: 1, resize: 256, center_crop: 224, interpolation: bicubic}");
+  const Preprocessing shorter = load_preprocessing(folder_ / "a.yaml");
+  EXPECT_EQ(shorter.interpolation, Interpolation::kBicubic);
+  const auto resized = [](const Preprocessing& p, int64_t rows, int64_t cols) {
+    const ImageSize size = resized_size({.rows = rows, .cols = cols}, p, "x");
+    return std::pair(size.rows, size.cols);
+  };
+  EXPECT_EQ(resized(shorter, 375, 500), std::pair(int64_t{256}, int64_t{341}));  // 341.33
+  EXPECT_EQ(resized(shorter, 500, 333), std::pair(int64_t{384}, int64_t{256}));  // 384.38
+  EXPECT_EQ(resized(shorter, 256, 999), std::pair(int64_t{256}, int64_t{999}));
+  const ImageSize size = prepared_size({.rows = 375, .cols = 500}, shorter, "x");
+  EXPECT_EQ(std::pair(size.rows, size.cols), std::pair(int64_t{224}, int64_t{224}));
+  write("a.yaml", "input: {scale: 1, resize: [10, 20], center_crop: [3, 4]}");
+  const Preprocessing both = load_preprocessing(folder_ / "a.yaml");
+  EXPECT_EQ(resized(both, 375, 500), std::pair(int64_t{10}, int64_t{20}));
+  EXPECT_EQ(both.center_crop.rows, 3);
+  EXPECT_EQ(both.center_crop.cols, 4);
+}
+
 TEST_F(Files, BadPreprocessingIsRefused) {
   const auto refusal_of = [&](const std::string& text) {
     write("net.yaml", text);
@@ -147,11 +172,26 @@ TEST_F(Files, BadPreprocessingIsRefused) {
   };
   EXPECT_THAT(input_error([&] { load_preprocessing(folder_ / "none.yaml"); }),
               HasSubstr("cannot be read"));
-  EXPECT_THAT(refusal_of(""), HasSubstr("must be a map of input, classes, data"));
+  EXPECT_THAT(refusal_of(""), HasSubstr("must be a map of input, classes, data, label_offset"));
   EXPECT_THAT(refusal_of("input: [unclosed"), HasSubstr("is not YAML"));
   EXPECT_THAT(refusal_of(replaced("data:", "date:")),
               testing::AllOf(HasSubstr("line 3"), HasSubstr("date is an unknown key")));
-  EXPECT_THAT(refusal_of(replaced("data: pets\n", "")), HasSubstr("data is missing"));
+  EXPECT_THAT(refusal_of("classes: [cat]"), HasSubstr("input is missing"));
+  EXPECT_THAT(refusal_of(replaced("scale: 0.5, ", "")), HasSubstr("input.scale is missing"));
+  EXPECT_THAT(refusal_of(replaced("scale: 0.5", "scale: 0.5, divide_by: 2")),
+              HasSubstr("input.divide_by is given beside input.scale"));
+  EXPECT_THAT(
+      refusal_of(replaced("scale: 0.5", "scale: 0.5, crop: 2")),
+      HasSubstr("input.crop is an unknown key; known are scale, divide_by, zero_point, mean, "
+                "std, layout, resize, center_crop, interpolation, affine"));
+  for (const char* size : {"0", "many", "[2]", "[2, 0]", "[1, 2, 3]", "9000", "-1", "2.5"}) {
+    for (const std::string key : {"resize", "center_crop"})
+      EXPECT_THAT(refusal_of(replaced("scale: 0.5", "scale: 0.5, " + key + ": " + size)),
+                  HasSubstr("input." + key + " must be a"));
+  }
+  EXPECT_THAT(refusal_of(replaced("scale: 0.5", "scale: 0.5, interpolation: cubic")),
+              HasSubstr("input.interpolation is cubic, allowed nearest, bilinear, bicubic"));
+  EXPECT_THAT(refusal_of(kGood + "label_offset: x\n"), HasSubstr("label_offset must be a whole"));
   EXPECT_THAT(refusal_of(kGood + "data: again\n"), HasSubstr("data is given twice"));
   EXPECT_THAT(refusal_of(replaced("scale: 0.5", "scale: 0")),
               HasSubstr("input.scale must be a finite number above 0"));
@@ -163,8 +203,7 @@ TEST_F(Files, BadPreprocessingIsRefused) {
               HasSubstr("input.std must be a finite number above 0"));
   EXPECT_THAT(refusal_of(replaced("std: [2, 4]", "std: [2]")), HasSubstr("differ in length"));
   EXPECT_THAT(refusal_of(replaced("mean: [1, 2]", "mean: 1")), HasSubstr("input.mean must be a"));
-  EXPECT_THAT(refusal_of(replaced("NCHW", "NHWC")),
-              HasSubstr("input.layout is NHWC, allowed NCHW"));
+  EXPECT_THAT(refusal_of(replaced("NCHW", "CHW")), HasSubstr("input.layout is CHW, allowed NCHW"));
   EXPECT_THAT(refusal_of(replaced("[cat, dog]", "cat")), HasSubstr("classes must be a list"));
   EXPECT_THAT(refusal_of("[1, 2]: x\n" + kGood), HasSubstr("has a key that is no text"));
 }
