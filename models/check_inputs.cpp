@@ -33,9 +33,9 @@ void check_per_channel(const Preprocessing& preprocessing, const std::vector<flo
 
 void check_inputs(const std::string& file, int64_t channels, ImageSize size,
                   std::span<const int32_t> labels, const Preprocessing& preprocessing,
-                  const FloatNetwork& network) {
+                  const NetworkEnds& network) {
   const Shape found = {channels, size.rows, size.cols};
-  const Shape& wanted = network.tensor(network.input).shape;
+  const Shape& wanted = network.input;
   const Shape axes = without_ones(wanted);
   const bool flat = axes.size() <= 1 && shape_elements(wanted) == shape_elements(found);
   if (!flat && without_ones(found) != axes) {
@@ -55,7 +55,7 @@ void check_inputs(const std::string& file, int64_t channels, ImageSize size,
            fmt::format("has {} entries, axis {} of the inputs {} has {}", affine.scale.size(),
                        affine.axis, shape_text(found), extent),
            "give one entry per index of the axis");
-  const int64_t outputs = network.tensor(network.output).elements();
+  const int64_t outputs = network.outputs;
   if (!preprocessing.classes.empty() &&
       static_cast<int64_t>(preprocessing.classes.size()) != outputs) {
     refuse(preprocessing.file, "classes",
@@ -72,7 +72,7 @@ void check_inputs(const std::string& file, int64_t channels, ImageSize size,
 }
 
 void check_images(const ImageSet& images, const Preprocessing& preprocessing,
-                  const FloatNetwork& network) {
+                  const NetworkEnds& network) {
   if (preprocessing.label_offset != 0)
     refuse(preprocessing.file, "label_offset", "is not 0, the labels are taken as they are here",
            "remove it");

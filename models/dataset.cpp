@@ -39,7 +39,7 @@ int64_t prepared_elements(const ImageSet& images, const Preprocessing& preproces
 // Unsigned bytes of one size, in memory as stored.
 class ImageData : public DataSet {
  public:
-  ImageData(ImageSet images, const Preprocessing& preprocessing, const FloatNetwork& network)
+  ImageData(ImageSet images, const Preprocessing& preprocessing, const NetworkEnds& network)
       : DataSet(images.file, images.count, prepared_elements(images, preprocessing),
                 with_offset(images.labels, preprocessing)),
         images_(std::move(images)),
@@ -61,7 +61,7 @@ class ImageData : public DataSet {
 class FeatureData : public DataSet {
  public:
   FeatureData(const std::string& file, NpyArray array, std::vector<int32_t> labels,
-              const Preprocessing& preprocessing, const FloatNetwork& network)
+              const Preprocessing& preprocessing, const NetworkEnds& network)
       : DataSet(file, array.shape[0], array.elements() / array.shape[0],
                 with_offset(std::move(labels), preprocessing)),
         array_(std::move(array)),
@@ -114,7 +114,7 @@ void DataSet::check_range(int64_t first, int64_t count, std::span<const float> v
 }
 
 std::unique_ptr<DataSet> open_data_set(const DataFiles& files, const Preprocessing& preprocessing,
-                                       const FloatNetwork& network) {
+                                       const NetworkEnds& network) {
   std::error_code error;
   if (fs::is_directory(files.path, error)) {
     if (!files.labels.empty())

@@ -46,7 +46,7 @@ struct DataFiles {
 
 // Opens the data and checks that it fits the network, before any of it is used. Throws InputError.
 std::unique_ptr<DataSet> open_data_set(const DataFiles& files, const Preprocessing& preprocessing,
-                                       const FloatNetwork& network);
+                                       const NetworkEnds& network);
 
 // `count` inputs of a set (0: all of it, as it is): the first ones, or ones spread evenly over it,
 // as calibration needs on a folder, where the classes lie one after the other. Throws InputError,

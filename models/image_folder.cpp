@@ -77,8 +77,8 @@ ImageSize final_size(const Preprocessing& preprocessing, const Shape& input) {
 
 std::unique_ptr<DataSet> open_image_folder(const fs::path& folder,
                                            const Preprocessing& preprocessing,
-                                           const FloatNetwork& network) {
-  const Shape& input = network.tensor(network.input).shape;
+                                           const NetworkEnds& network) {
+  const Shape& input = network.input;
   const ImageSize size = final_size(preprocessing, input);
   const int64_t elements = shape_elements(input), plane = size.rows * size.cols;
   const int64_t channels = elements == plane ? 1 : 3;

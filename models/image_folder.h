@@ -15,6 +15,6 @@ namespace widthwise {
 // class without images, image files of another kind (.webp, ...), and unknown classes.
 std::unique_ptr<DataSet> open_image_folder(const std::filesystem::path& folder,
                                            const Preprocessing& preprocessing,
-                                           const FloatNetwork& network);
+                                           const NetworkEnds& network);
 
 }  // namespace widthwise

@@ -42,4 +42,17 @@ struct FloatNetwork {
   const FloatTensor& tensor(int index) const { return tensors[static_cast<size_t>(index)]; }
 };
 
+// What data has to fit: one input and one output of a network, without the batch.
+struct NetworkEnds {
+  std::string name;
+  std::vector<int64_t> input;
+  int64_t outputs = 0;
+
+  NetworkEnds() = default;
+  NetworkEnds(const FloatNetwork& network)  // NOLINT: every float network has them
+      : name(network.name),
+        input(network.tensor(network.input).shape),
+        outputs(network.tensor(network.output).elements()) {}
+};
+
 }  // namespace widthwise

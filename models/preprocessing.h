@@ -87,11 +87,11 @@ void apply_affine(const FeatureAffine& affine, int64_t channels, ImageSize size,
 // reads one axis takes any input of as many elements.
 void check_inputs(const std::string& file, int64_t channels, ImageSize size,
                   std::span<const int32_t> labels, const Preprocessing& preprocessing,
-                  const FloatNetwork& network);
+                  const NetworkEnds& network);
 
 // For an ImageSet, whose labels and axes are taken as they are: no label_offset, no axes swapped.
 void check_images(const ImageSet& images, const Preprocessing& preprocessing,
-                  const FloatNetwork& network);
+                  const NetworkEnds& network);
 
 // Images first .. first + count - 1 as the network's input [count, channels, rows, cols].
 void preprocess(const ImageSet& images, const Preprocessing& preprocessing, int64_t first,

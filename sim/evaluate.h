@@ -5,6 +5,8 @@
 #include <vector>
 
 #include "core/progress.h"
+#include "models/dataset.h"
+#include "sim/graph_runner.h"
 #include "sim/simulator.h"
 
 namespace widthwise {
@@ -34,6 +36,22 @@ struct Evaluation {
 
 // Runs all images, in parallel over batches; the result does not depend on the number of threads.
 Evaluation evaluate(const Simulator& simulator, const CodeSource& source, Progress& progress);
+
+// What happens with a batch of a data set whose first input is `first`: its outputs, [count,
+// classes]. Called by many threads.
+using OutputVisitor =
+    std::function<void(int64_t first, int64_t count, std::span<const float> outputs)>;
+
+// Runs all inputs of a data set through a graph in integer form, in parallel over batches; the
+// result does not depend on the number of threads. Labels may be missing: the predictions count.
+// The graph has one float input, batch first (an open batch, or a fixed one, which is filled up
+// with the last image), and its first output counts: real numbers or codes.
+// Throws InputError for other graphs.
+Evaluation evaluate_graph(const GraphRunner& runner, const DataSet& data, Progress& progress,
+                          const OutputVisitor& visit = {});
+
+// The ends of such a graph; refuses other ones.
+NetworkEnds network_ends(const Graph& graph);
 
 // Top-1, top-5 and loss of logits, shared with the float baseline. A class is in the top n when
 // fewer than n classes have a greater logit, or an equal one and a lower index.

@@ -1,0 +1,128 @@
+#include <fmt/format.h>
+#include <tbb/blocked_range.h>
+#include <tbb/parallel_for.h>
+
+#include <algorithm>
+#include <chrono>
+#include <mutex>
+
+#include "core/error.h"
+#include "models/shape_inference.h"
+#include "sim/evaluate.h"
+
+namespace widthwise {
+namespace {
+
+constexpr int64_t kBatch = 16;  // of an open batch
+
+// Counts of the multiply-accumulate nodes, in the order of the graph's nodes.
+class Counts {
+ public:
+  explicit Counts(const Graph& graph) {
+    for (const GraphNode& node : graph.nodes) order_.push_back(&node);
+  }
+  void add(const MacObservation& seen) {
+    const std::lock_guard lock(mutex_);
+    counts_[&seen.node].merge(seen.counts);
+  }
+  std::vector<LayerRecord> records() const {
+    std::vector<LayerRecord> records;
+    for (const GraphNode* node : order_) {
+      const auto found = counts_.find(node);
+      if (found != counts_.end()) records.push_back({.census = {}, .counts = found->second});
+    }
+    return records;
+  }
+
+ private:
+  std::vector<const GraphNode*> order_;
+  std::map<const GraphNode*, OverflowCounts> counts_;
+  std::mutex mutex_;
+};
+
+}  // namespace
+
+NetworkEnds network_ends(const Graph& graph) {
+  const auto refuse = [&](std::string where, std::string problem, std::string fix) {
+    throw InputError({.file = graph.file,
+                      .where = std::move(where),
+                      .field = "",
+                      .problem = std::move(problem),
+                      .fix = std::move(fix)});
+  };
+  if (graph.inputs.size() != 1)
+    refuse("graph", fmt::format("has {} inputs, a data set gives one", graph.inputs.size()),
+           "keep one input, or run the network on tensors");
+  const GraphValue& input = graph.inputs[0];
+  if (input.type != ElementType::kFloat || input.shape.size() < 2)
+    refuse(fmt::format("input '{}'", input.name),
+           fmt::format("is {} {}, a data set gives float with a batch axis",
+                       element_type_name(input.type), shape_text(input.shape)),
+           "run the network on tensors");
+  NetworkEnds ends;
+  ends.name = graph.name;
+  ends.input = {input.shape.begin() + 1, input.shape.end()};
+  const auto shapes = infer_shapes(graph);
+  const Shape& output = shapes.at(graph.outputs.at(0).name);
+  const int64_t batch = std::max<int64_t>(input.shape[0], 1);
+  if (output.empty() || output[0] != batch)
+    refuse(fmt::format("output '{}'", graph.outputs[0].name),
+           fmt::format("has the shape {}, its first axis must be the batch", shape_text(output)),
+           "export the network with the batch first");
+  ends.outputs = shape_elements(output) / batch;
+  return ends;
+}
+
+Evaluation evaluate_graph(const GraphRunner& runner, const DataSet& data, Progress& progress,
+                          const OutputVisitor& visit) {
+  const auto started = std::chrono::steady_clock::now();
+  const Graph& graph = runner.graph();
+  const NetworkEnds ends = network_ends(graph);
+  const GraphValue& input = graph.inputs[0];
+  const bool fixed = input.shape[0] != GraphValue::kSymbolic;
+  const int64_t batch = fixed ? input.shape[0] : kBatch;
+  const int64_t elements = data.input_elements(), images = data.count();
+  std::vector<ImageScore> scores(static_cast<size_t>(images));
+  Counts counts(graph);
+  GraphRunner::Observers observers;
+  observers.mac = [&](const MacObservation& seen) { counts.add(seen); };
+
+  const int64_t batches = (images + batch - 1) / batch;
+  tbb::parallel_for(tbb::blocked_range<int64_t>(0, batches, 1), [&](const auto& range) {
+    std::vector<float> outputs;
+    for (int64_t b = range.begin(); b < range.end(); ++b) {
+      const int64_t first = b * batch, count = std::min(batch, images - first);
+      Shape shape = input.shape;
+      shape[0] = fixed ? batch : count;
+      Tensor tensor(ElementType::kFloat, shape);
+      const auto values = tensor.write<float>();
+      data.read(first, count, values.first(static_cast<size_t>(count * elements)));
+      for (int64_t i = count; i < shape[0]; ++i) {
+        std::copy_n(values.begin() + (count - 1) * elements, elements,
+                    values.begin() + i * elements);
+      }
+      const auto results = runner.run({{input.name, tensor}}, observers);
+      const Tensor& result = results.at(graph.outputs[0].name);
+      outputs.resize(static_cast<size_t>(count * ends.outputs));
+      for (size_t i = 0; i < outputs.size(); ++i)
+        outputs[i] = static_cast<float>(result.real(static_cast<int64_t>(i)));
+      for (int64_t i = 0; i < count; ++i) {
+        const auto at = static_cast<size_t>(first + i);
+        const int32_t label = data.labels().empty() ? 0 : data.labels()[at];
+        scores[at] = score_image(std::span(outputs).subspan(static_cast<size_t>(i * ends.outputs),
+                                                            static_cast<size_t>(ends.outputs)),
+                                 label);
+      }
+      if (visit) visit(first, count, outputs);
+      progress.advance(count);
+    }
+  });
+
+  Evaluation evaluation = summarize(scores);
+  evaluation.records = counts.records();
+  evaluation.seconds =
+      std::chrono::duration<double>(std::chrono::steady_clock::now() - started).count();
+  return evaluation;
+}
+
+}  // namespace widthwise
