@@ -14,7 +14,7 @@
 #include "hwmodel/cost_table.h"
 #include "hwmodel/cycles.h"
 #include "models/lowering.h"
-#include "quant/qcdq_writer.h"
+#include "quant/onnx_writer.h"
 #include "reports/cost_report.h"
 #include "reports/demo_page.h"
 #include "reports/demo_text.h"

@@ -14,7 +14,7 @@
 #include "core/files.h"
 #include "models/model.h"
 #include "quant/calibrate.h"
-#include "quant/qcdq_writer.h"
+#include "quant/onnx_writer.h"
 #include "quant/quantize.h"
 #include "sim/simulator.h"
 #include "tests/quant/onnx_interpreter.h"

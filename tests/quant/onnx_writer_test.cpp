@@ -1,4 +1,4 @@
-#include "quant/qcdq_writer.h"
+#include "quant/onnx_writer.h"
 
 #include <gtest/gtest.h>
 #include <onnx/checker.h>

@@ -1,0 +1,161 @@
+#include "quant/onnx_writer.h"
+
+#include <fmt/format.h>
+
+#include <map>
+
+#include "core/error.h"
+#include "quant/quantized_values.h"
+
+namespace widthwise {
+namespace {
+
+constexpr int kMinOpset = 13;  // DequantizeLinear has an axis since
+
+class Writer {
+ public:
+  Writer(const Graph& folded, const QuantizedNetwork& network, QuantizedFile kind)
+      : graph_(folded), network_(network), model_(folded.name, folded.opset) {
+    values_ = kind == QuantizedFile::kQcdq ? qcdq_values(model_) : qonnx_values(model_);
+    for (const QuantizedTensor& tensor : network.tensors) tensors_[tensor.name] = &tensor;
+    for (const QuantizedLayer& layer : network.layers) {
+      const auto* workload = std::get_if<MatmulWorkload>(&layer.workload);
+      if (workload != nullptr && is_product(layer, *workload)) matmuls_[layer.name] = &layer;
+    }
+  }
+
+  std::string run() {
+    const GraphValue& input = graph_.inputs.at(0);
+    model_.add_input(input);
+    model_.add_output(graph_.outputs.at(0));
+    renamed_[input.name] = input.name + "_quantized";
+    values_->quantize(input.name, renamed_[input.name], tensors_.at(input.name)->quantization);
+    for (const GraphNode& node : graph_.nodes) write_node(node);
+    return model_.bytes();
+  }
+
+ private:
+  // Average pooling stays the operator that it is; a constant added to every channel does not,
+  // because the layer adds an integer.
+  bool is_product(const QuantizedLayer& layer, const MatmulWorkload& workload) const {
+    return !workload.unit_weights || (layer.operator_type == "Add" && rank(layer) > 1);
+  }
+
+  size_t rank(const QuantizedLayer& layer) const {  // without the batch
+    return network_.tensor(layer.ifmaps[0]).shape.size();
+  }
+
+  void write_node(const GraphNode& node) {
+    std::vector<std::string> outputs = node.outputs, inputs = node.inputs;
+    for (std::string& output : outputs) {
+      if (tensors_.count(output) != 0) output += "_float";
+    }
+    for (std::string& input : inputs) {
+      const auto found = renamed_.find(input);
+      if (found != renamed_.end()) input = found->second;
+    }
+    const auto matmul = matmuls_.find(node.name);
+    if (matmul != matmuls_.end()) {
+      write_matmul(node.name, *matmul->second, ifmap_of(node, *matmul->second), outputs);
+    } else {
+      for (const std::string& input : inputs) {
+        const auto constant = graph_.initializers.find(input);
+        if (constant != graph_.initializers.end()) model_.add_constant(input, constant->second);
+      }
+      ModelBuilder::copy_attributes(node,
+                                    model_.add_node(node.op_type, node.name, inputs, outputs));
+    }
+    for (size_t i = 0; i < outputs.size(); ++i) {
+      const auto found = tensors_.find(node.outputs[i]);
+      if (found != tensors_.end())
+        values_->quantize(outputs[i], node.outputs[i], found->second->quantization);
+    }
+  }
+
+  // The file's name of the layer's ifmap: a constant may be the node's first input.
+  std::string ifmap_of(const GraphNode& node, const QuantizedLayer& layer) const {
+    const std::string& name = network_.tensor(layer.ifmaps[0]).name;
+    for (const std::string& input : node.inputs) {
+      if (input != name) continue;
+      const auto found = renamed_.find(input);
+      return found != renamed_.end() ? found->second : input;
+    }
+    throw std::logic_error("onnx_writer: node '" + node.name + "' does not read its ifmap");
+  }
+
+  void write_matmul(const std::string& name, const QuantizedLayer& layer, const std::string& ifmap,
+                    const std::vector<std::string>& outputs) {
+    const auto& workload = std::get<MatmulWorkload>(layer.workload);
+    const Window& w = workload.window;
+    const float ifmap_scale = network_.tensor(layer.ifmaps[0]).quantization.scale;
+    if (rank(layer) == 1) {  // Gemm with the weight as it lies in the layer, [oc, K]
+      const QuantizedLayer dense = workload.groups == 1 ? layer : dense_layer(layer, workload);
+      auto* gemm =
+          model_.add_node("Gemm", name,
+                          {ifmap, values_->weights(dense, {w.ofmap_channels, w.ifmap_channels}),
+                           values_->bias(dense, ifmap_scale)},
+                          outputs);
+      return ModelBuilder::set_integer(gemm, "transB", 1);
+    }
+    // Spatial axes: those of the window, or all of 1 where the layer works channel by channel.
+    const size_t axes = rank(layer) - 1;
+    const auto spatial = [&](int64_t rows, int64_t cols, int64_t other) {
+      if (axes > 2) return std::vector<int64_t>(axes, other);
+      return axes == 1 ? std::vector<int64_t>{cols} : std::vector<int64_t>{rows, cols};
+    };
+    Shape shape = {w.ofmap_channels, workload.group_ifmap_channels()};
+    for (const int64_t extent : spatial(w.kernel_rows, w.kernel_cols, 1)) shape.push_back(extent);
+    auto* out = model_.add_node(
+        "Conv", name, {ifmap, values_->weights(layer, shape), values_->bias(layer, ifmap_scale)},
+        outputs);
+    ModelBuilder::set_integer(out, "group", workload.groups);
+    ModelBuilder::set_integers(out, "kernel_shape", spatial(w.kernel_rows, w.kernel_cols, 1));
+    ModelBuilder::set_integers(out, "strides", spatial(w.stride_rows, w.stride_cols, 1));
+    ModelBuilder::set_integers(out, "dilations", spatial(w.dilation_rows, w.dilation_cols, 1));
+    std::vector<int64_t> pads = spatial(w.pad_top, w.pad_left, 0);
+    for (const int64_t pad : spatial(w.pad_bottom, w.pad_right, 0)) pads.push_back(pad);
+    ModelBuilder::set_integers(out, "pads", pads);
+  }
+
+  // A layer of groups over features as one product: weights of other groups are 0.
+  static QuantizedLayer dense_layer(const QuantizedLayer& layer, const MatmulWorkload& workload) {
+    const int64_t columns = workload.window.ifmap_channels, own = workload.group_ifmap_channels();
+    QuantizedLayer dense = layer;
+    dense.weights.clear();
+    for (int64_t oc = 0; oc < workload.window.ofmap_channels; ++oc) {
+      const int64_t first = oc / workload.group_ofmap_channels() * own;
+      for (int64_t ic = 0; ic < columns; ++ic) {
+        const bool inside = ic >= first && ic < first + own;
+        dense.weights.push_back(inside ? layer.weights[static_cast<size_t>(oc * own + ic - first)]
+                                       : layer.weight_zero_point(oc));
+      }
+    }
+    return dense;
+  }
+
+  const Graph& graph_;
+  const QuantizedNetwork& network_;
+  ModelBuilder model_;
+  std::unique_ptr<QuantizedValues> values_;
+  std::map<std::string, const QuantizedTensor*> tensors_;
+  std::map<std::string, const QuantizedLayer*> matmuls_;
+  std::map<std::string, std::string> renamed_;
+};
+
+}  // namespace
+
+std::string write_quantized(const Graph& folded, const QuantizedNetwork& network,
+                            QuantizedFile kind) {
+  if (folded.opset < kMinOpset) {
+    throw InputError(
+        {.file = folded.file,
+         .where = "",
+         .field = "opset",
+         .problem =
+             fmt::format("is {}, a quantized file needs {} or more", folded.opset, kMinOpset),
+         .fix = "export the network again, or convert it with onnx.version_converter"});
+  }
+  return Writer(folded, network, kind).run();
+}
+
+}  // namespace widthwise

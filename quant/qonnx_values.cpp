@@ -1,0 +1,98 @@
+#include <fmt/format.h>
+
+#include "core/error.h"
+#include "quant/quantized_values.h"
+
+namespace widthwise {
+namespace {
+
+constexpr const char* kDomain = "qonnx.custom_op.general";
+constexpr int kVersion = 1;
+constexpr int kBiasBits = 32;
+
+class QonnxValues : public QuantizedValues {
+ public:
+  explicit QonnxValues(ModelBuilder& model) : model_(model) {
+    model_.import_domain(kDomain, kVersion);
+  }
+
+  void quantize(const std::string& from, const std::string& to,
+                const TensorQuantization& q) override {
+    model_.add_float(to + "_scale", q.scale);
+    model_.add_float(to + "_zero_point", static_cast<float>(q.zero_point));
+    add_quant(from, to, q.format.bits, q.format.is_signed);
+  }
+
+  std::string weights(const QuantizedLayer& layer, const Shape& shape) override {
+    const std::string value = layer.name + "_weight";
+    const int64_t channels = shape[0];
+    const auto run = std::ssize(layer.weights) / channels;
+    std::vector<float> reals;
+    for (size_t i = 0; i < layer.weights.size(); ++i) {
+      const int64_t oc = static_cast<int64_t>(i) / run;
+      reals.push_back(static_cast<float>(layer.weights[i] - layer.weight_zero_point(oc)) *
+                      layer.weight_scale(oc));
+    }
+    Shape extent;
+    if (layer.weight_scales.size() > 1) {
+      extent.assign(shape.size(), 1);
+      extent[0] = channels;
+    }
+    std::vector<float> zero_points;
+    for (size_t i = 0; i < layer.weight_scales.size(); ++i)
+      zero_points.push_back(static_cast<float>(layer.weight_zero_point(static_cast<int64_t>(i))));
+    model_.add_constant(value + "_real", Tensor::floats(shape, reals));
+    model_.add_constant(value + "_scale", Tensor::floats(extent, layer.weight_scales));
+    model_.add_constant(value + "_zero_point", Tensor::floats(extent, zero_points));
+    add_quant(value + "_real", value, layer.weight_format.bits, layer.weight_format.is_signed);
+    return value;
+  }
+
+  std::string bias(const QuantizedLayer& layer, float ifmap_scale) override {
+    constexpr int32_t kExact = 1 << 24;  // float32 holds every integer up to here
+    const std::string value = layer.name + "_bias";
+    const Shape channels = {std::ssize(layer.bias)};
+    std::vector<float> reals, scales;
+    for (int64_t oc = 0; oc < channels[0]; ++oc) {
+      const int32_t code = layer.bias[static_cast<size_t>(oc)];
+      if (code > kExact || code < -kExact) {
+        throw InputError({.file = "",
+                          .where = "layer '" + layer.name + "'",
+                          .field = "bias",
+                          .problem = fmt::format("is {} in channel {}, QONNX carries integers as "
+                                                 "float32: allowed -2^24..2^24",
+                                                 code, oc),
+                          .fix = "write QDQ, whose biases are integers"});
+      }
+      scales.push_back(ifmap_scale * layer.weight_scale(oc));
+      reals.push_back(static_cast<float>(code) * scales.back());
+    }
+    model_.add_constant(value + "_real", Tensor::floats(channels, reals));
+    model_.add_constant(value + "_scale", Tensor::floats(channels, scales));
+    model_.add_float(value + "_zero_point", 0);
+    add_quant(value + "_real", value, kBiasBits, true);
+    return value;
+  }
+
+ private:
+  // Scale and zero point are constants <to>_scale and <to>_zero_point.
+  void add_quant(const std::string& from, const std::string& to, int bits, bool is_signed) {
+    model_.add_float(to + "_bits", static_cast<float>(bits));
+    auto* node = model_.add_node("Quant", to + "_Quant",
+                                 {from, to + "_scale", to + "_zero_point", to + "_bits"}, {to});
+    node->set_domain(kDomain);
+    ModelBuilder::set_integer(node, "signed", is_signed);
+    ModelBuilder::set_integer(node, "narrow", 0);
+    ModelBuilder::set_text(node, "rounding_mode", "ROUND");
+  }
+
+  ModelBuilder& model_;
+};
+
+}  // namespace
+
+std::unique_ptr<QuantizedValues> qonnx_values(ModelBuilder& model) {
+  return std::make_unique<QonnxValues>(model);
+}
+
+}  // namespace widthwise
