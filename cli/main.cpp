@@ -8,6 +8,9 @@
 #include <cstring>
 
 #include "cli/demo.h"
+#include "cli/evaluate.h"
+#include "cli/quantize.h"
+#include "cli/run.h"
 #include "cli/terminal_progress.h"
 #include "cli/verbs.h"
 #include "core/error.h"
@@ -77,10 +80,80 @@ int run(int argc, char** argv) {
   std::filesystem::path rtl_folder;
   bool json = false;
   CLI::App* inspect_verb =
-      app.add_subcommand("inspect", "layers, shapes, MACs and parameters of a network");
+      app.add_subcommand("inspect", "layers, shapes, MACs, parameters, bits and scales");
   inspect_verb->add_option("network", model, "a shipped network, or a file that ends in .onnx")
       ->required();
   inspect_verb->add_flag("--json", json, "print JSON instead of a table");
+
+  RunRequest run;
+  run.command = demo.command;
+  CLI::App* run_verb =
+      app.add_subcommand("run", "a network on given tensors, exactly; outputs as .npy");
+  run_verb->add_option("network", run.network, "a shipped network, or a file that ends in .onnx")
+      ->required();
+  run_verb
+      ->add_option("--input", run.inputs,
+                   "<name>=<file> for every input: .npy, .npz[:member], or .pb (TensorProto)")
+      ->required();
+  run_verb->add_option("--accelerator", run.accelerator,
+                       "datapath: a shipped description or a .yaml file; without: exact sums");
+  run_verb->add_option("--out", run.out, "folder for the results; replaced if it holds former ones")
+      ->required();
+  run_verb->add_flag("--accumulators", run.accumulators, "write the sums of every layer, too");
+  run_verb->add_flag("--codes", run.codes, "write every value of integers, too");
+  run_verb->add_flag("--json", run.json, "print JSON instead of tables");
+
+  EvaluateRequest evaluate;
+  evaluate.command = demo.command;
+  CLI::App* evaluate_verb =
+      app.add_subcommand("evaluate", "a network over a data set: Top1, Top5, loss, overflows");
+  evaluate_verb
+      ->add_option("network", evaluate.network, "a shipped network, or a file that ends in .onnx")
+      ->required();
+  evaluate_verb
+      ->add_option("--data", evaluate.data,
+                   "folder of IDX files or of images by class, .npy, .npz[:member]")
+      ->required();
+  evaluate_verb->add_option("--labels", evaluate.labels,
+                            ".npy or .npz[:member] of an array's labels");
+  evaluate_verb->add_option("--subset", evaluate.subset, "of a folder of IDX files")
+      ->capture_default_str();
+  evaluate_verb->add_option("--preprocessing", evaluate.preprocessing,
+                            "YAML; without: beside the network, of the same name");
+  evaluate_verb->add_option("--accelerator", evaluate.accelerator,
+                            "datapath: a shipped description or a .yaml file; without: exact sums");
+  evaluate_verb->add_option("--images", evaluate.images, "the first ones; 0: all")
+      ->capture_default_str();
+  evaluate_verb->add_option("--out", evaluate.out, "file for the result as JSON");
+  evaluate_verb->add_option("--logits", evaluate.logits, ".npy for the network's outputs");
+  evaluate_verb->add_flag("--json", evaluate.json, "print JSON instead of text");
+
+  QuantizeRequest quantize;
+  CLI::App* quantize_verb =
+      app.add_subcommand("quantize", "a float network for an accelerator, written as ONNX");
+  quantize_verb
+      ->add_option("network", quantize.network, "a shipped network, or a file that ends in .onnx")
+      ->required();
+  quantize_verb
+      ->add_option("--accelerator", quantize.accelerator, "a shipped description or a .yaml file")
+      ->required();
+  quantize_verb->add_option("--data", quantize.data, "what the ranges are measured on")->required();
+  quantize_verb->add_option("--subset", quantize.subset, "of a folder of IDX files")
+      ->capture_default_str();
+  quantize_verb->add_option("--preprocessing", quantize.preprocessing,
+                            "YAML; without: beside the network, of the same name");
+  quantize_verb->add_option("--images", quantize.images, "spread over the data; 0: all")
+      ->capture_default_str();
+  quantize_verb->add_flag("--per-tensor", quantize.per_tensor,
+                          "weights: one scale per tensor, not per output channel");
+  quantize_verb->add_flag("--symmetric", quantize.symmetric,
+                          "activations: symmetric ranges, zero point 0");
+  quantize_verb
+      ->add_option("--format", quantize.format,
+                   "qcdq (QDQ with a Clip below 8 bits; ONNX Runtime runs it) or qonnx")
+      ->capture_default_str();
+  quantize_verb->add_option("--out", quantize.out, "the .onnx file")->required();
+
   CLI::App* generate_verb =
       app.add_subcommand("generate", "Verilog of an accelerator's array, with its test bench");
   generate_verb->add_option("--accelerator", accelerator, "a shipped description, or a .yaml file")
@@ -102,7 +175,19 @@ int run(int argc, char** argv) {
     fmt::print("{}", generate(accelerator, rtl_folder, demo.command));
     return kDone;
   }
+  if (run_verb->parsed()) {
+    fmt::print("{}", run_network(run));
+    return kDone;
+  }
   TerminalProgress progress;
+  if (evaluate_verb->parsed()) {
+    fmt::print("{}", evaluate_network(evaluate, progress));
+    return kDone;
+  }
+  if (quantize_verb->parsed()) {
+    fmt::print("{}", quantize_network(quantize, progress));
+    return kDone;
+  }
   if (demo_verb->parsed()) {
     const DemoOutcome outcome = run_demo(demo, progress);
     fmt::print("{}\nwritten to {}/: index.html, demo.json, the quantized networks, the Verilog\n",

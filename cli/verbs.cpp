@@ -6,7 +6,11 @@
 #include "cli/run_info.h"
 #include "codegen/generate.h"
 #include "core/files.h"
+#include "models/fuse.h"
 #include "models/lowering.h"
+#include "models/onnx_import.h"
+#include "quant/quantized_import.h"
+#include "reports/graph_report.h"
 #include "reports/layer_report.h"
 #include "reports/text_table.h"
 
@@ -37,10 +41,7 @@ std::string cell(const Json& layer, const char* key) {
   return layer.contains(key) ? std::to_string(layer[key].get<int64_t>()) : "";
 }
 
-}  // namespace
-
-std::string inspect(const std::string& model, bool json) {
-  const FloatNetwork network = load_network(model_path(model)).network;
+std::string inspect_layers(const FloatNetwork& network, bool json) {
   const Json result = {{"network", network.name},
                        {"parameters", network_parameters(network)},
                        {"macs", network_macs(network)},
@@ -55,6 +56,28 @@ std::string inspect(const std::string& model, bool json) {
   return fmt::format("{}: {} parameters (batch normalization folded), {} MACs per image\n{}",
                      network.name, network_parameters(network), network_macs(network),
                      table.text());
+}
+
+std::string inspect_graph(const Graph& graph, bool json) {
+  const Json layers = graph_report(graph);
+  if (!json) return graph_report_text(graph, layers);
+  int64_t macs = 0, parameters = 0;
+  for (const Json& layer : layers) {
+    macs += layer.value("macs", int64_t{0});
+    parameters += layer.value("parameters", int64_t{0});
+  }
+  return json_text(
+      {{"network", graph.name}, {"parameters", parameters}, {"macs", macs}, {"layers", layers}});
+}
+
+}  // namespace
+
+std::string inspect(const std::string& model, bool json) {
+  const Graph graph = load_graph(model_path(model));
+  const Graph fused = fuse(graph);
+  if (is_quantized(fused)) return inspect_graph(fused, json);
+  const std::optional<FloatNetwork> network = layers_if_any(graph);
+  return network ? inspect_layers(*network, json) : inspect_graph(fused, json);
 }
 
 std::string generate(const std::string& accelerator, const std::filesystem::path& out,

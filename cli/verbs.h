@@ -4,7 +4,8 @@
 
 namespace widthwise {
 
-// `widthwise inspect`: the layers of a float network, as a table or as JSON.
+// `widthwise inspect`: the layers of a float network, or the nodes of a quantized one or of one
+// that has no layers, as a table or as JSON.
 std::string inspect(const std::string& model, bool json);
 
 // `widthwise generate`: the Verilog of an accelerator's array, with made-up vectors for its test

@@ -1,5 +1,6 @@
 #include "models/model.h"
 
+#include "core/error.h"
 #include "models/fold.h"
 #include "models/lowering.h"
 #include "models/onnx_import.h"
@@ -11,6 +12,14 @@ Model load_network(const std::filesystem::path& path) {
   model.graph = fold(load_graph(path));
   model.network = lower(model.graph);
   return model;
+}
+
+std::optional<FloatNetwork> layers_if_any(const Graph& graph) {
+  try {
+    return lower(fold(graph));
+  } catch (const InputError&) {
+    return std::nullopt;
+  }
 }
 
 }  // namespace widthwise

@@ -1,5 +1,6 @@
 #pragma once
 #include <filesystem>
+#include <optional>
 
 #include "models/graph.h"
 #include "models/network.h"
@@ -14,5 +15,8 @@ struct Model {
 
 // load_graph, fold, lower. Throws InputError for everything that is not supported.
 Model load_network(const std::filesystem::path& path);
+
+// The layers of a graph, or nothing for one that runs but has none (see lowering.h).
+std::optional<FloatNetwork> layers_if_any(const Graph& graph);
 
 }  // namespace widthwise

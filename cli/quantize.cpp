@@ -1,0 +1,48 @@
+#include "cli/quantize.h"
+
+#include <fmt/format.h>
+
+#include "cli/bench.h"
+#include "core/error.h"
+#include "core/files.h"
+#include "models/dataset.h"
+#include "quant/onnx_writer.h"
+
+namespace widthwise {
+
+std::string quantize_network(const QuantizeRequest& request, Progress& progress) {
+  if (request.format != "qcdq" && request.format != "qonnx") {
+    throw InputError({.file = "",
+                      .where = "",
+                      .field = "--format",
+                      .problem = "is '" + request.format + "', allowed qcdq, qonnx",
+                      .fix = "qcdq runs in ONNX Runtime; qonnx is for FINN and hls4ml"});
+  }
+  const auto file = model_path(request.network);
+  const Model model = load_network(file);
+  const Accelerator accelerator = accelerator_of(request.accelerator);
+  const Preprocessing preprocessing = load_preprocessing(
+      request.preprocessing.empty() ? preprocessing_path(file) : request.preprocessing);
+  const auto data = take_inputs(
+      open_data_set({.path = request.data, .subset = request.subset}, preprocessing, model.network),
+      request.images, Take::kSpread, "--images");
+  QuantizationConfig config = quantization_config(accelerator);
+  if (request.per_tensor) config.per_channel = false;
+  if (request.symmetric) config.activations = Symmetry::kSymmetric;
+  progress.begin("calibration", data->count(), "images");
+  const Statistics statistics = calibrate(
+      model.network,
+      [&](int64_t first, int64_t count, std::span<float> values) {
+        data->read(first, count, values);
+      },
+      data->count(), progress);
+  progress.end();
+  const QuantizedNetwork network = quantize(model.network, statistics, config);
+  const bool qonnx = request.format == "qonnx";
+  write_file(request.out, write_quantized(model.graph, network,
+                                          qonnx ? QuantizedFile::kQonnx : QuantizedFile::kQcdq));
+  return fmt::format("{}: {} layers quantized over {} inputs, written to {}\n", network.name,
+                     network.layers.size(), data->count(), request.out.string());
+}
+
+}  // namespace widthwise
