@@ -87,7 +87,8 @@ void apply_sizes(const NodeView& node, const std::vector<int64_t>& sizes,
   std::optional<double> common;
   for (size_t i = 0; i < which.size(); ++i) {
     Axis& axis = axes[which[i]];
-    const bool whole_batch = which[i] == 0 && node.one_image() && sizes[i] == node.batch();
+    const bool whole_batch =
+        which[i] == 0 && node.one_image() && node.batch() > 0 && sizes[i] == node.batch();
     axis.to = whole_batch ? 1 : sizes[i];
     if (axis.to < 0 || axis.to > kMaxTensorElements || (axis.from == 0 && axis.to != 0))
       node.refuse("sizes", fmt::format("hold {} for an extent of {}", axis.to, axis.from),
