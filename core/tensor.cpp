@@ -17,13 +17,15 @@ int64_t checked_elements(const Shape& shape) {
 }  // namespace
 
 int64_t shape_elements(const Shape& shape) {
-  int64_t product = 1;
+  int64_t product = 1;  // of the other extents, too, where one is 0: strides are products of them
+  bool empty = false;
   for (const int64_t extent : shape) {
     if (extent < 0 || extent > kMaxTensorElements) return -1;
-    product *= extent;  // both below 2^29
+    empty = empty || extent == 0;
+    product *= extent == 0 ? 1 : extent;  // both below 2^29
     if (product > kMaxTensorElements) return -1;
   }
-  return product;
+  return empty ? 0 : product;
 }
 
 std::string shape_text(const Shape& shape) {

@@ -8,6 +8,23 @@
 
 namespace widthwise {
 
+void require_number(const NodeView& node, const Tensor& tensor) {
+  const auto format = integer_format(tensor.type());
+  if (!format || format->bits >= 8) return;
+  node.refuse("type",
+              fmt::format("is {}, allowed are real numbers and integers of 8 bits and more",
+                          element_type_name(tensor.type())),
+              "cast it");
+}
+
+void require_one_type(const NodeView& node, const Tensor& a, const Tensor& b) {
+  if (a.type() == b.type()) return;
+  node.refuse("inputs",
+              fmt::format("are of the types {} and {}", element_type_name(a.type()),
+                          element_type_name(b.type())),
+              "cast them to one type");
+}
+
 Shape broadcast_shape(const NodeView& node, const Shape& a, const Shape& b) {
   const size_t rank = std::max(a.size(), b.size());
   Shape shape(rank);

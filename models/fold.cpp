@@ -3,8 +3,10 @@
 #include <fmt/format.h>
 
 #include <optional>
+#include <set>
 
 #include "models/constant_folding.h"
+#include "models/ops/axes.h"
 #include "models/ops/batch_normalization.h"
 #include "models/ops/per_channel.h"
 #include "models/shape_inference.h"
@@ -22,16 +24,8 @@ std::optional<FoldableNode> foldable(const NodeView& view) {
   const GraphNode& node = view.node();
   if (node.op_type == "BatchNormalization")
     return FoldableNode{node.inputs[0], read_batch_normalization(view, view.shape(0)[1])};
-  if (node.op_type != "Add") return std::nullopt;
-  for (const size_t i : {size_t{0}, size_t{1}}) {
-    const Tensor* constant = view.constant(i);
-    if (constant == nullptr) continue;
-    const auto values = per_channel_values(*constant, view.shape(1 - i));
-    if (!values) return std::nullopt;
-    ChannelAffine affine{std::vector<double>(values->size(), 1.0),
-                         {values->begin(), values->end()}};
-    return FoldableNode{node.inputs[1 - i], affine};
-  }
+  if (const auto operand = constant_operand(view))
+    return FoldableNode{node.inputs[operand->activation], operand->affine};
   return std::nullopt;
 }
 
@@ -80,12 +74,47 @@ bool takes_affine(const NodeView& layer) {
   return type == "Conv" || type == "Gemm" || (type == "MatMul" && layer.shape(0).size() == 2);
 }
 
+// Whether the node is a mean over all spatial axes of [N, C, L] or [N, C, H, W].
+bool is_spatial_mean(const NodeView& view) {
+  if (view.node().op_type != "ReduceMean" || view.node().domain != kOnnxDomain) return false;
+  const size_t rank = view.shape(0).size();
+  const auto axes = stated_axes(view, 18);
+  if (!axes || (rank != 3 && rank != 4)) return false;
+  std::set<size_t> reduced;
+  for (const int64_t axis : *axes) reduced.insert(view.axis("axes", axis, rank));
+  return reduced.size() == rank - 2 && *reduced.begin() == 2;
+}
+
+// Writes such means as a GlobalAveragePool, with a Flatten where the axes do not stay.
+void rewrite_spatial_means(Graph& graph, const ValueShapes& shapes) {
+  std::vector<GraphNode> nodes;
+  for (const GraphNode& node : graph.nodes) {
+    nodes.push_back(node);
+    const NodeView view(graph, node, shapes, true);
+    if (!is_spatial_mean(view)) continue;
+    const bool flatten = view.integer("keepdims", 1) == 0;
+    GraphNode& pool = nodes.back();
+    pool.op_type = "GlobalAveragePool";
+    pool.inputs.resize(1);
+    pool.attributes.clear();
+    if (!flatten) continue;
+    pool.outputs[0] = unused_value_name(graph, node.outputs[0] + "_pooled");
+    nodes.push_back({.name = node.name + "_Flatten",
+                     .op_type = "Flatten",
+                     .inputs = {pool.outputs[0]},
+                     .outputs = node.outputs,
+                     .attributes = {}});
+  }
+  graph.nodes = std::move(nodes);
+}
+
 }  // namespace
 
 Graph fold(Graph graph) {
   require_image_network(graph);
   fold_constants(graph, {.one_image = true});
   remove_unused(graph);
+  rewrite_spatial_means(graph, infer_image_shapes(graph));
   const ValueShapes shapes = infer_image_shapes(graph);
   const auto readers = reader_counts(graph);
   std::map<std::string, size_t> writer;  // value -> index in `kept`

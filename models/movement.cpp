@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cstring>
 #include <numeric>
 #include <set>
@@ -75,6 +76,7 @@ std::vector<int64_t> identity_source(int64_t elements) {
 
 std::vector<int64_t> strided_source(int64_t start, const Shape& extents,
                                     const std::vector<int64_t>& strides) {
+  if (std::find(extents.begin(), extents.end(), 0) != extents.end()) return {};
   std::vector<int64_t> source = {start};
   for (size_t axis = 0; axis < extents.size(); ++axis) {
     std::vector<int64_t> finer;

@@ -10,27 +10,92 @@ namespace widthwise {
 // One line per operator. Constant is none: fold() turns it into an initializer.
 // clang-format off
 #define WIDTHWISE_OPERATORS(OPERATOR) \
+  OPERATOR(kAbs) \
   OPERATOR(kAdd) \
+  OPERATOR(kAnd) \
+  OPERATOR(kArgMax) \
+  OPERATOR(kArgMin) \
   OPERATOR(kAveragePool) \
   OPERATOR(kBatchNormalization) \
+  OPERATOR(kCast) \
+  OPERATOR(kCastLike) \
+  OPERATOR(kCeil) \
   OPERATOR(kClip) \
   OPERATOR(kConcat) \
+  OPERATOR(kConstantOfShape) \
   OPERATOR(kConv) \
+  OPERATOR(kConvTranspose) \
+  OPERATOR(kDepthToSpace) \
+  OPERATOR(kDiv) \
   OPERATOR(kDropout) \
+  OPERATOR(kElu) \
+  OPERATOR(kEqual) \
+  OPERATOR(kErf) \
+  OPERATOR(kExp) \
+  OPERATOR(kExpand) \
   OPERATOR(kFlatten) \
+  OPERATOR(kFloor) \
+  OPERATOR(kGather) \
+  OPERATOR(kGatherElements) \
+  OPERATOR(kGelu) \
   OPERATOR(kGemm) \
   OPERATOR(kGlobalAveragePool) \
   OPERATOR(kGlobalMaxPool) \
+  OPERATOR(kGreater) \
+  OPERATOR(kGreaterOrEqual) \
+  OPERATOR(kHardSigmoid) \
+  OPERATOR(kHardSwish) \
   OPERATOR(kIdentity) \
+  OPERATOR(kInstanceNormalization) \
+  OPERATOR(kLayerNormalization) \
+  OPERATOR(kLeakyRelu) \
+  OPERATOR(kLess) \
+  OPERATOR(kLessOrEqual) \
+  OPERATOR(kLog) \
+  OPERATOR(kLogSoftmax) \
   OPERATOR(kMatMul) \
+  OPERATOR(kMax) \
   OPERATOR(kMaxPool) \
+  OPERATOR(kMean) \
+  OPERATOR(kMin) \
+  OPERATOR(kMul) \
+  OPERATOR(kNeg) \
+  OPERATOR(kNot) \
+  OPERATOR(kOr) \
+  OPERATOR(kPRelu) \
   OPERATOR(kPad) \
+  OPERATOR(kPow) \
+  OPERATOR(kRange) \
+  OPERATOR(kReciprocal) \
+  OPERATOR(kReduceMax) \
+  OPERATOR(kReduceMean) \
+  OPERATOR(kReduceMin) \
+  OPERATOR(kReduceSum) \
   OPERATOR(kRelu) \
   OPERATOR(kReshape) \
+  OPERATOR(kResize) \
+  OPERATOR(kRound) \
+  OPERATOR(kSelu) \
   OPERATOR(kShape) \
+  OPERATOR(kSigmoid) \
+  OPERATOR(kSign) \
   OPERATOR(kSlice) \
+  OPERATOR(kSoftmax) \
+  OPERATOR(kSoftplus) \
+  OPERATOR(kSoftsign) \
+  OPERATOR(kSpaceToDepth) \
   OPERATOR(kSplit) \
-  OPERATOR(kTranspose)
+  OPERATOR(kSqrt) \
+  OPERATOR(kSqueeze) \
+  OPERATOR(kSub) \
+  OPERATOR(kSum) \
+  OPERATOR(kTanh) \
+  OPERATOR(kTile) \
+  OPERATOR(kTranspose) \
+  OPERATOR(kUnsqueeze) \
+  OPERATOR(kUpsample) \
+  OPERATOR(kWhere) \
+  OPERATOR(kXor)
 // clang-format on
 
 #define WIDTHWISE_DECLARE(name) extern const Operator name;

@@ -8,25 +8,16 @@
 namespace widthwise {
 namespace {
 
-// Which input is the activation, if the other one is a constant.
-struct ConstantAddend {
-  size_t activation;
-  std::vector<float> per_channel;
-};
-
-std::optional<ConstantAddend> constant_addend(const NodeView& node) {
+// As a layer: whether an operand is a constant, which must be one value per channel then.
+std::optional<ConstantOperand> constant_addend(const NodeView& node) {
+  if (const auto operand = constant_operand(node)) return operand;
   for (const size_t i : {size_t{0}, size_t{1}}) {
     if (node.constant(i) == nullptr) continue;
     const Tensor& tensor = node.float_constant(i, "addend");
-    const Shape& other = node.activation(1 - i, "addend");
-    const auto values = per_channel_values(tensor, other);
-    if (!values) {
-      node.refuse("addend",
-                  fmt::format("of shape {} does not add one value per channel to {}",
-                              shape_text(tensor.shape()), shape_text(other)),
-                  "allowed constants are scalars and [C, 1, 1]; use the bias of a layer");
-    }
-    return ConstantAddend{1 - i, *values};
+    node.refuse("addend",
+                fmt::format("of shape {} does not add one value per channel to {}",
+                            shape_text(tensor.shape()), shape_text(node.shape(1 - i))),
+                "allowed constants are scalars and [C, 1, 1]; use the bias of a layer");
   }
   return std::nullopt;
 }
@@ -44,15 +35,9 @@ std::vector<Shape> infer_shape(const NodeView& node) {
 }
 
 void lower(const NodeView& node, LayerBuilder& builder) {
+  if (const auto addend = constant_addend(node))
+    return lower_affine(node, builder, addend->activation, addend->affine);
   FloatLayer layer;
-  if (const auto addend = constant_addend(node)) {
-    MatmulWorkload matmul = per_channel_workload(node.shape(addend->activation));
-    matmul.unit_weights = true;
-    layer.workload = matmul;
-    layer.weights.assign(addend->per_channel.size(), 1.0f);
-    layer.bias = addend->per_channel;
-    return builder.add(node, std::move(layer), {node.node().inputs[addend->activation]});
-  }
   layer.workload =
       ElementwiseWorkload{ElementwiseWorkload::Kind::kAdd, shape_elements(node.shape(0))};
   builder.add(node, std::move(layer), node.node().inputs);

@@ -19,7 +19,9 @@ void check_dropout(const NodeView& node) {
 
 std::vector<Shape> infer_shape(const NodeView& node) {
   is_copy(node);
-  return {node.shape(0)};
+  std::vector<Shape> shapes = {node.shape(0)};
+  if (node.node().op_type == "Dropout" && !node.one_image()) shapes.push_back(node.shape(0));
+  return shapes;
 }
 
 void lower(const NodeView& node, LayerBuilder& builder) {
@@ -28,7 +30,16 @@ void lower(const NodeView& node, LayerBuilder& builder) {
 
 std::vector<Tensor> evaluate(const NodeView& node) {
   is_copy(node);
-  return {node.tensor(0, "input")};
+  const Tensor& input = node.tensor(0, "input");
+  if (node.node().op_type != "Dropout" || node.node().outputs.size() < 2) return {input};
+  // The mask: everything is kept.
+  const ElementType type = node.opset() < 10 ? input.type() : ElementType::kBool;
+  Tensor mask = node.output(type, input.shape());
+  visit_type(type, [&](auto stored) {
+    using T = decltype(stored);
+    for (T& value : mask.write<T>()) value = T{1};
+  });
+  return {input, mask};
 }
 
 }  // namespace
@@ -39,8 +50,8 @@ bool is_copy(const NodeView& node) {
   return type == "Identity" || type == "Dropout" || pads_nothing(node);
 }
 
-// Identity; Dropout in inference: the value itself. Source: ONNX operators, Identity opsets 1, 13;
-// Dropout 7, 10, 12, 13.
+// Identity; Dropout in inference: the value itself, with a mask of ones. Source: ONNX operators,
+// Identity opsets 1, 13; Dropout 7, 10, 12, 13.
 extern const Operator kIdentity, kDropout;
 const Operator kIdentity{"Identity", {}, 1, 1, infer_shape, evaluate, lower};
 const Operator kDropout{"Dropout", {"ratio", "seed"}, 1, 3, infer_shape, evaluate, lower};

@@ -33,14 +33,14 @@ std::vector<int64_t> parts(const NodeView& node) {
   bool fits = extents.size() == static_cast<size_t>(count);
   int64_t left = extent;
   for (const int64_t part : extents) {
-    fits = fits && part > 0 && part <= left;
+    fits = fits && part >= 0 && part <= left;
     left -= fits ? part : 0;
   }
   if (!fits || left != 0) {
     node.refuse("split",
                 fmt::format("{} does not cut an extent of {} into {} parts", shape_text(extents),
                             extent, count),
-                "give one positive extent per output that sum to the axis' extent");
+                "give one extent per output that sum to the axis' extent");
   }
   return extents;
 }
