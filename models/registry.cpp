@@ -24,6 +24,7 @@ namespace widthwise {
   OPERATOR(kConcat) \
   OPERATOR(kConstantOfShape) \
   OPERATOR(kConv) \
+  OPERATOR(kConvDequantized) \
   OPERATOR(kConvTranspose) \
   OPERATOR(kDepthToSpace) \
   OPERATOR(kDiv) \
@@ -54,6 +55,7 @@ namespace widthwise {
   OPERATOR(kLog) \
   OPERATOR(kLogSoftmax) \
   OPERATOR(kMatMul) \
+  OPERATOR(kMatMulDequantized) \
   OPERATOR(kMax) \
   OPERATOR(kMaxPool) \
   OPERATOR(kMean) \
@@ -65,6 +67,7 @@ namespace widthwise {
   OPERATOR(kPRelu) \
   OPERATOR(kPad) \
   OPERATOR(kPow) \
+  OPERATOR(kQuantCodes) \
   OPERATOR(kRange) \
   OPERATOR(kReciprocal) \
   OPERATOR(kReduceMax) \
