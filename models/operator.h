@@ -36,6 +36,9 @@ struct Operator {
   void (*lower)(const NodeView& node, LayerBuilder& builder) = nullptr;
   const MacOperator* mac = nullptr;
   const char* domain = kOnnxDomain;
+  // The outputs of an operator that only rescales codes, in the arithmetic of a requantizer;
+  // evaluate() is that of kFloat32. Null where there is none.
+  std::vector<Tensor> (*requantize)(const NodeView& node, const RequantizeConfig& config) = nullptr;
 };
 
 // nullptr if there is none of that name.

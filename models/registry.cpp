@@ -13,24 +13,44 @@ namespace widthwise {
   OPERATOR(kAdd) \
   OPERATOR(kAveragePool) \
   OPERATOR(kBatchNormalization) \
+  OPERATOR(kBipolarQuant) \
   OPERATOR(kClip) \
   OPERATOR(kConcat) \
   OPERATOR(kConv) \
+  OPERATOR(kConvInteger) \
+  OPERATOR(kDequantizeLinear) \
   OPERATOR(kDropout) \
+  OPERATOR(kDynamicQuantizeLinear) \
   OPERATOR(kFlatten) \
   OPERATOR(kGemm) \
   OPERATOR(kGlobalAveragePool) \
   OPERATOR(kGlobalMaxPool) \
   OPERATOR(kIdentity) \
+  OPERATOR(kIntQuant) \
   OPERATOR(kMatMul) \
+  OPERATOR(kMatMulInteger) \
   OPERATOR(kMaxPool) \
+  OPERATOR(kMultiThreshold) \
   OPERATOR(kPad) \
+  OPERATOR(kQGemm) \
+  OPERATOR(kQLinearAdd) \
+  OPERATOR(kQLinearAveragePool) \
+  OPERATOR(kQLinearConcat) \
+  OPERATOR(kQLinearConv) \
+  OPERATOR(kQLinearGlobalAveragePool) \
+  OPERATOR(kQLinearLeakyRelu) \
+  OPERATOR(kQLinearMatMul) \
+  OPERATOR(kQLinearMul) \
+  OPERATOR(kQLinearSigmoid) \
+  OPERATOR(kQuant) \
+  OPERATOR(kQuantizeLinear) \
   OPERATOR(kRelu) \
   OPERATOR(kReshape) \
   OPERATOR(kShape) \
   OPERATOR(kSlice) \
   OPERATOR(kSplit) \
-  OPERATOR(kTranspose)
+  OPERATOR(kTranspose) \
+  OPERATOR(kTrunc)
 // clang-format on
 
 #define WIDTHWISE_DECLARE(name) extern const Operator name;
