@@ -13,9 +13,10 @@ constexpr int kLeastGemmlowpExponent = -31;  // of the ratio; a smaller one is 0
 constexpr int kTfliteAddShift = 20,
               kTfliteWideAddShift = 15;  // TFLite's add, 8-bit and wider operands
 
-// round_half_even of a float32 that may be far outside the codes.
+// round_half_even of a float32 that may be far outside the codes; NaN (0 * infinity) is the least.
 int64_t rint_limited(float value) {
   constexpr float kLimit = 1e9F;
+  if (std::isnan(value)) value = -kLimit;
   return static_cast<int64_t>(std::nearbyint(std::clamp(value, -kLimit, kLimit)));
 }
 
@@ -233,9 +234,13 @@ int32_t ElementwiseRequantizer::operator()(int32_t first, int32_t second) const 
   const int32_t a = first - operands_[0].zero_point, b = second - operands_[1].zero_point;
   switch (config_.kind) {
     case RequantizeConfig::Kind::kFloat32: {
-      const float sum =
-          static_cast<float>(a) * operands_[0].scale + static_cast<float>(b) * operands_[1].scale;
-      return finish(rint_limited(sum / ofmap_scale_));
+      const float ra = operands_[0].scale / ofmap_scale_, rb = operands_[1].scale / ofmap_scale_;
+      const float constant =
+          static_cast<float>(zero_point_) - (ra * static_cast<float>(operands_[0].zero_point) +
+                                             rb * static_cast<float>(operands_[1].zero_point));
+      const float sum = std::fma(static_cast<float>(first), ra,
+                                 std::fma(static_cast<float>(second), rb, constant));
+      return static_cast<int32_t>(std::clamp<int64_t>(rint_limited(sum), q_min_, q_max_));
     }
     case RequantizeConfig::Kind::kGemmlowp: {
       const auto multiply = [&](int32_t operand, double ratio) {

@@ -89,10 +89,10 @@ class Requantizer {
 // Maps one or two operand codes (element-wise addition, concatenation, clamp) to the ofmap's code:
 //   q = clamp(zero_point + round(sum_i (code_i - zero_point_i) * scale_i / ofmap_scale), q_min,
 //   q_max)
-// kFloat32: DequantizeLinear of each, float32 addition, QuantizeLinear. kMultiplierShift and
-// kPowerOfTwo: one multiplier per operand, a common shift, one rounding. kGemmlowp: TFLite's
-// integer addition (operands shifted left by 20, or by 15 when one has more than 8
-// bits; each rescaled, summed, rescaled).
+// kFloat32: one operand by DequantizeLinear and QuantizeLinear, two by ONNX Runtime's QLinearAdd,
+// which adds the zero point before it rounds. kMultiplierShift and kPowerOfTwo: one multiplier per
+// operand, a common shift, one rounding. kGemmlowp: TFLite's integer addition (operands shifted
+// left by 20, or by 15 when one has more than 8 bits; each rescaled, summed, rescaled).
 class ElementwiseRequantizer {
  public:
   struct Operand {

@@ -35,9 +35,10 @@ struct Operator {
   // cannot be quantized. Called after infer_shape has passed for one image.
   void (*lower)(const NodeView& node, LayerBuilder& builder) = nullptr;
   const MacOperator* mac = nullptr;
-  // evaluate() with the requantizer of a datapath; null where the operator has none, or is a mac.
-  std::vector<Tensor> (*requantize)(const NodeView& node, const RequantizeConfig& config) = nullptr;
   const char* domain = kOnnxDomain;
+  // The outputs of an operator that only rescales codes, in the arithmetic of a requantizer;
+  // evaluate() is that of kFloat32. Null where there is none.
+  std::vector<Tensor> (*requantize)(const NodeView& node, const RequantizeConfig& config) = nullptr;
 };
 
 // nullptr if there is none of that name.

@@ -17,6 +17,7 @@ namespace widthwise {
   OPERATOR(kArgMin) \
   OPERATOR(kAveragePool) \
   OPERATOR(kBatchNormalization) \
+  OPERATOR(kBipolarQuant) \
   OPERATOR(kCast) \
   OPERATOR(kCastLike) \
   OPERATOR(kCeil) \
@@ -25,10 +26,13 @@ namespace widthwise {
   OPERATOR(kConstantOfShape) \
   OPERATOR(kConv) \
   OPERATOR(kConvDequantized) \
+  OPERATOR(kConvInteger) \
   OPERATOR(kConvTranspose) \
   OPERATOR(kDepthToSpace) \
+  OPERATOR(kDequantizeLinear) \
   OPERATOR(kDiv) \
   OPERATOR(kDropout) \
+  OPERATOR(kDynamicQuantizeLinear) \
   OPERATOR(kElu) \
   OPERATOR(kEqual) \
   OPERATOR(kErf) \
@@ -48,6 +52,7 @@ namespace widthwise {
   OPERATOR(kHardSwish) \
   OPERATOR(kIdentity) \
   OPERATOR(kInstanceNormalization) \
+  OPERATOR(kIntQuant) \
   OPERATOR(kLayerNormalization) \
   OPERATOR(kLeakyRelu) \
   OPERATOR(kLess) \
@@ -56,18 +61,32 @@ namespace widthwise {
   OPERATOR(kLogSoftmax) \
   OPERATOR(kMatMul) \
   OPERATOR(kMatMulDequantized) \
+  OPERATOR(kMatMulInteger) \
   OPERATOR(kMax) \
   OPERATOR(kMaxPool) \
   OPERATOR(kMean) \
   OPERATOR(kMin) \
   OPERATOR(kMul) \
+  OPERATOR(kMultiThreshold) \
   OPERATOR(kNeg) \
   OPERATOR(kNot) \
   OPERATOR(kOr) \
   OPERATOR(kPRelu) \
   OPERATOR(kPad) \
   OPERATOR(kPow) \
+  OPERATOR(kQGemm) \
+  OPERATOR(kQLinearAdd) \
+  OPERATOR(kQLinearAveragePool) \
+  OPERATOR(kQLinearConcat) \
+  OPERATOR(kQLinearConv) \
+  OPERATOR(kQLinearGlobalAveragePool) \
+  OPERATOR(kQLinearLeakyRelu) \
+  OPERATOR(kQLinearMatMul) \
+  OPERATOR(kQLinearMul) \
+  OPERATOR(kQLinearSigmoid) \
+  OPERATOR(kQuant) \
   OPERATOR(kQuantCodes) \
+  OPERATOR(kQuantizeLinear) \
   OPERATOR(kRange) \
   OPERATOR(kReciprocal) \
   OPERATOR(kReduceMax) \
@@ -95,6 +114,7 @@ namespace widthwise {
   OPERATOR(kTanh) \
   OPERATOR(kTile) \
   OPERATOR(kTranspose) \
+  OPERATOR(kTrunc) \
   OPERATOR(kUnsqueeze) \
   OPERATOR(kUpsample) \
   OPERATOR(kWhere) \

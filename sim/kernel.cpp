@@ -12,7 +12,8 @@ std::vector<const KernelTable*> supported_kernels() {
       __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512vnni")) {
     tables.push_back(&kAvx512VnniKernels);
   }
-  if (__builtin_cpu_supports("avx2")) tables.push_back(&kAvx2Kernels);
+  if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"))
+    tables.push_back(&kAvx2Kernels);
   tables.push_back(&kBaselineKernels);
   return tables;
 }

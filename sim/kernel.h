@@ -73,8 +73,7 @@ struct ElementwiseJob {
   const int32_t* first = nullptr;
   const int32_t* second = nullptr;  // null: one operand
   int64_t count = 0;
-  bool use_float =
-      false;  // rint((first * scale + second * scale) / ofmap scale), float32 throughout
+  bool use_float = false;  // float32: ElementwiseRequantizer's kFloat32
   float first_scale = 0, second_scale = 0, ofmap_scale = 1;
   int64_t first_multiplier = 0, second_multiplier = 0,
           rounding_addend = 0;  // else, as RequantizeJob

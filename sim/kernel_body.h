@@ -164,8 +164,8 @@ void make_patch(const PatchJob& job) {
 
 // The limits are integers, so limiting before the rounding gives what limiting after it gives.
 inline int32_t round_limited(float value, float low, float high) {
-  value = value < low ? low : value;
-  value = value > high ? high : value;
+  value = value > low ? value : low;  // NaN is the least
+  value = value < high ? value : high;
   return static_cast<int32_t>(__builtin_rintf(value));
 }
 inline int32_t shift_limited(int64_t value, int shift, int64_t low, int64_t high) {
@@ -195,11 +195,23 @@ template <bool kSecond>
 inline void elementwise_loop(const ElementwiseJob& job) {
   const int32_t low = job.q_min - job.zero_point, high = job.q_max - job.zero_point;
   const auto low_real = static_cast<float>(low), high_real = static_cast<float>(high);
+  if (job.use_float && kSecond) {
+    const float ra = job.first_scale / job.ofmap_scale, rb = job.second_scale / job.ofmap_scale;
+    const float constant =
+        static_cast<float>(job.zero_point) - (ra * static_cast<float>(job.first_zero_point) +
+                                              rb * static_cast<float>(job.second_zero_point));
+    const auto least = static_cast<float>(job.q_min), greatest = static_cast<float>(job.q_max);
+    for (int64_t i = 0; i < job.count; ++i) {
+      const float value =
+          __builtin_fmaf(static_cast<float>(job.first[i]), ra,
+                         __builtin_fmaf(static_cast<float>(job.second[i]), rb, constant));
+      job.codes[i] = round_limited(value, least, greatest);
+    }
+    return;
+  }
   if (job.use_float) {
     for (int64_t i = 0; i < job.count; ++i) {
-      float value = static_cast<float>(job.first[i] - job.first_zero_point) * job.first_scale;
-      if (kSecond)
-        value += static_cast<float>(job.second[i] - job.second_zero_point) * job.second_scale;
+      const float value = static_cast<float>(job.first[i] - job.first_zero_point) * job.first_scale;
       job.codes[i] = round_limited(value / job.ofmap_scale, low_real, high_real) + job.zero_point;
     }
     return;

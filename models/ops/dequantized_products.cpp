@@ -96,9 +96,8 @@ const Operator kConvDequantized{
     evaluate_conv,
     nullptr,
     &kConvMac,
-    nullptr,
     kOwnDomain};
-const Operator kMatMulDequantized{"MatMulDequantized", {},      6,           7,       infer_matmul,
-                                  evaluate_matmul,     nullptr, &kMatmulMac, nullptr, kOwnDomain};
+const Operator kMatMulDequantized{
+    "MatMulDequantized", {}, 6, 7, infer_matmul, evaluate_matmul, nullptr, &kMatmulMac, kOwnDomain};
 
 }  // namespace widthwise

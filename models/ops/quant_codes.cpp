@@ -51,7 +51,6 @@ const Operator kQuantCodes{"QuantCodes",
                            evaluate,
                            nullptr,
                            nullptr,
-                           nullptr,
                            kOwnDomain};
 
 }  // namespace widthwise

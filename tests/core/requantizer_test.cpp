@@ -243,6 +243,19 @@ TEST(ElementwiseRequantizer, AgreesWithRealArithmeticToOneCode) {
   }
 }
 
+TEST(ElementwiseRequantizer, Float32AddsTheZeroPointBeforeItRounds) {
+  const RequantizeConfig config{.kind = RequantizeConfig::Kind::kFloat32};
+  for (const int zero_point : {6, 7}) {
+    const ElementwiseRequantizer add(config, {{0.5F, 10}, {0.25F, 20}}, 1, zero_point, 0, 255);
+    EXPECT_EQ(add(11, 20), zero_point == 6 ? 6 : 8);  // 6.5 -> 6, 7.5 -> 8: ties to even
+    EXPECT_EQ(add(13, 20), zero_point == 6 ? 8 : 8);  // 7.5 -> 8, 8.5 -> 8
+    EXPECT_EQ(add(11, 22), zero_point + 1);           // no tie
+  }
+  const ElementwiseRequantizer narrow(config, {{1, 0}, {1, 0}}, 1, 0, -5, 7);
+  EXPECT_EQ(narrow(100, 100), 7);
+  EXPECT_EQ(narrow(-100, -100), -5);
+}
+
 TEST(ElementwiseRequantizer, PowerOfTwoKeepsTheFinerOperandsBits) {
   const ElementwiseRequantizer add({.kind = RequantizeConfig::Kind::kPowerOfTwo},
                                    {{1.0F, 0}, {0.125F, 0}}, 1.0F, 0, -128, 127);

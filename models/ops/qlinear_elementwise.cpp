@@ -1,0 +1,87 @@
+#include "models/evaluation.h"
+#include "models/ops/quantized.h"
+
+namespace widthwise {
+namespace {
+
+enum Input { kA, kAScale, kAZeroPoint, kB, kBScale, kBZeroPoint, kYScale, kYZeroPoint };
+
+std::vector<Shape> infer_shape(const NodeView& node) {
+  return {broadcast_shape(node, node.shape(kA), node.shape(kB))};
+}
+
+// f(a's code, b's code) for every element of the broadcast result.
+template <class Function>
+std::vector<Tensor> map_codes(const NodeView& node, const OperandCodes& a, const OperandCodes& b,
+                              const OutputCodes& y, const Function& f) {
+  const Shape shape = infer_shape(node)[0];
+  const std::vector<int64_t> from_a = broadcast_source(a.tensor.shape(), shape),
+                             from_b = broadcast_source(b.tensor.shape(), shape);
+  const std::vector<int32_t> first = codes_of(a.tensor), second = codes_of(b.tensor);
+  std::vector<int32_t> codes(from_a.size());
+  for (size_t i = 0; i < codes.size(); ++i) {
+    codes[i] = f(first[static_cast<size_t>(from_a[i])], second[static_cast<size_t>(from_b[i])]);
+  }
+  return {code_tensor(node, y.type, shape, codes)};
+}
+
+OutputCodes output(const NodeView& node) {
+  return read_output_codes(node, kYScale, kYZeroPoint, node.tensor(kA, "A").type());
+}
+
+// ONNX Runtime takes the operand that its loop repeats, constant along the last axis, as the second
+// one, and A if both are: the order of the two roundings of kFloat32.
+bool repeats(const Shape& shape) { return shape.empty() || shape.back() == 1; }
+
+std::vector<Tensor> requantize_sum(const NodeView& node, const RequantizeConfig& config) {
+  const OperandCodes a = read_operand_codes(node, kA, kAScale, kAZeroPoint, "A"),
+                     b = read_operand_codes(node, kB, kBScale, kBZeroPoint, "B");
+  const OutputCodes y = output(node);
+  if (repeats(a.tensor.shape())) {
+    const ElementwiseRequantizer add = make_requantizer(node, config, {b, a}, y);
+    return map_codes(node, a, b, y, [&](int32_t p, int32_t q) { return add(q, p); });
+  }
+  const ElementwiseRequantizer add = make_requantizer(node, config, {a, b}, y);
+  return map_codes(node, a, b, y, [&](int32_t p, int32_t q) { return add(p, q); });
+}
+
+std::vector<Tensor> requantize_product(const NodeView& node, const RequantizeConfig& config) {
+  const OperandCodes a = read_operand_codes(node, kA, kAScale, kAZeroPoint, "A"),
+                     b = read_operand_codes(node, kB, kBScale, kBZeroPoint, "B");
+  const OutputCodes y = output(node);
+  const auto product = [&](int32_t p, int32_t q) {
+    return int64_t{p - a.zero_point} * (q - b.zero_point);
+  };
+  if (config.kind != RequantizeConfig::Kind::kFloat32) {
+    const Requantizer requantize = make_requantizer(node, config, a.scale, b.scale, y);
+    return map_codes(node, a, b, y,
+                     [&](int32_t p, int32_t q) { return requantize(product(p, q)); });
+  }
+  const float scale = a.scale * b.scale / y.scale;
+  return map_codes(node, a, b, y, [&](int32_t p, int32_t q) {
+    const float code = static_cast<float>(product(p, q)) * scale + static_cast<float>(y.zero_point);
+    return rounded_code(code, y.q_min, y.q_max);
+  });
+}
+
+std::vector<Tensor> evaluate_sum(const NodeView& node) {
+  return requantize_sum(node, kOnnxRuntimeArithmetic);
+}
+std::vector<Tensor> evaluate_product(const NodeView& node) {
+  return requantize_product(node, kOnnxRuntimeArithmetic);
+}
+
+}  // namespace
+
+// QLinearAdd, QLinearMul: A + B and A * B of codes, broadcast. The zero point of y takes part in
+// the rounding. q_min and q_max are no part of them.
+// Source: ONNX Runtime's com.microsoft operators, version 1.
+extern const Operator kQLinearAdd, kQLinearMul;
+const Operator kQLinearAdd{"QLinearAdd",     {"q_max", "q_min"}, 7,       8,
+                           infer_shape,      evaluate_sum,       nullptr, nullptr,
+                           kMicrosoftDomain, requantize_sum};
+const Operator kQLinearMul{"QLinearMul",     {"q_max", "q_min"}, 7,       8,
+                           infer_shape,      evaluate_product,   nullptr, nullptr,
+                           kMicrosoftDomain, requantize_product};
+
+}  // namespace widthwise
