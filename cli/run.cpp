@@ -52,7 +52,7 @@ class FileNames {
 std::map<std::string, std::string> input_files(const Graph& graph,
                                                const std::vector<std::string>& inputs) {
   std::vector<std::string> names;
-  for (const GraphValue& input : graph.inputs) names.push_back(input.name);
+  for (const GraphValue& input : used_inputs(graph)) names.push_back(input.name);
   std::map<std::string, std::string> files;
   for (const std::string& text : inputs) {
     const size_t equal = text.find('=');
@@ -80,14 +80,14 @@ class NetworkRun {
   std::string run() {
     const auto file = model_path(request_.network);
     const Graph graph = load_graph(file);
-    const auto files = input_files(graph, request_.inputs);
     std::optional<Accelerator> accelerator;
     if (!request_.accelerator.empty()) accelerator = accelerator_of(request_.accelerator);
     const bool file_rounds =
         !accelerator || accelerator->datapath.requantize.kind == RequantizeConfig::Kind::kFloat32;
     const Graph fused = fuse(graph, file_rounds ? FuseFor::kFile : FuseFor::kDatapath);
+    const auto files = input_files(fused, request_.inputs);
     GraphRunner::Tensors tensors;
-    for (const GraphValue& input : fused.inputs)
+    for (const GraphValue& input : used_inputs(fused))
       tensors[input.name] = load_tensor(files.at(input.name), input.type);
     GraphRunOptions options;
     options.datapath = accelerator ? &accelerator->datapath : nullptr;

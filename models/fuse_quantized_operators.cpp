@@ -10,6 +10,8 @@
 namespace widthwise {
 namespace {
 
+constexpr int kSoftmaxAxisOpset = 13;  // QLinearSoftmax as it is since
+
 // Real limits of a Relu or Clip with constant limits.
 struct Limits {
   double low = -std::numeric_limits<double>::infinity();
@@ -166,7 +168,9 @@ class OperatorFuser {
     const bool two = real.op_type == "Add" || real.op_type == "Mul";
     const bool one = real.op_type == "AveragePool" || real.op_type == "GlobalAveragePool" ||
                      real.op_type == "LeakyRelu" || real.op_type == "Sigmoid";
-    if (!two && !one) return std::nullopt;
+    const bool softmax = real.op_type == "Softmax" && editor_.graph().opset >= kSoftmaxAxisOpset;
+    if (!two && !one && !softmax) return std::nullopt;
+    if (softmax) node.attributes["opset"] = int64_t{editor_.graph().opset};
     if (real.op_type == "AveragePool" && real.attributes.contains("dilations")) return std::nullopt;
     for (const std::string& value : real.inputs) {
       if (!add_operand(value, node.inputs)) return std::nullopt;
@@ -178,7 +182,8 @@ class OperatorFuser {
   // Fused and not, these differ on ties: the zero point is added before the rounding, or the mean
   // is taken of integers.
   static bool rounds_otherwise(const std::string& op) {
-    return op == "Add" || op == "Mul" || op == "AveragePool" || op == "GlobalAveragePool";
+    return op == "Add" || op == "Mul" || op == "AveragePool" || op == "GlobalAveragePool" ||
+           op == "Softmax";
   }
 
   // ifmaps and ofmap must be of one 8-bit type, as ONNX Runtime sees them. If it sees int8 codes as

@@ -212,6 +212,10 @@ class Importer {
                          list_names(kQonnxDomains)),
              "export with these operators only");
     node.domain = *domain;
+    // ONNX Runtime's own are the standard's, for 4- and 16-bit codes before opset 21.
+    if (node.domain == kMicrosoftDomain &&
+        (node.op_type == "QuantizeLinear" || node.op_type == "DequantizeLinear"))
+      node.domain = kOnnxDomain;
     for (auto& attribute : *proto.mutable_attribute()) {
       if (!node.attributes.emplace(attribute.name(), read_attribute(attribute, where)).second)
         refuse(where, attribute.name(), "is given twice", "keep one of them");

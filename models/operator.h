@@ -19,6 +19,8 @@ struct MacOperator {
   // requantizer for operators that have one.
   std::vector<Tensor> (*finish)(const NodeView& node, std::span<const int64_t> sums,
                                 const RequantizeConfig& config);
+  // Without a datapath, evaluate() is to be used: it computes from the elements, not from sums.
+  bool only_on_datapath = false;
 };
 
 // All that is known of one operator. NodeView refuses what is not supported.

@@ -84,6 +84,7 @@ namespace widthwise {
   OPERATOR(kQLinearMatMul) \
   OPERATOR(kQLinearMul) \
   OPERATOR(kQLinearSigmoid) \
+  OPERATOR(kQLinearSoftmax) \
   OPERATOR(kQuant) \
   OPERATOR(kQuantCodes) \
   OPERATOR(kQuantizeLinear) \

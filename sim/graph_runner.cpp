@@ -62,7 +62,7 @@ bool inside(const IntegerFormat& inner, const IntegerFormat& outer) {
 GraphRunner::~GraphRunner() = default;
 
 GraphRunner::GraphRunner(const Graph& graph, const GraphRunOptions& options)
-    : graph_(graph), options_(options) {
+    : graph_(graph), options_(options), inputs_(used_inputs(graph)) {
   const ValueShapes none;
   for (const GraphNode& node : graph.nodes) {
     Step step;
@@ -86,10 +86,19 @@ GraphRunner::GraphRunner(const Graph& graph, const GraphRunOptions& options)
   }
 }
 
+std::vector<GraphValue> used_inputs(const Graph& graph) {
+  const auto readers = reader_counts(graph);
+  std::vector<GraphValue> used;
+  for (const GraphValue& input : graph.inputs) {
+    if (readers.contains(input.name)) used.push_back(input);
+  }
+  return used;
+}
+
 GraphRunner::Tensors GraphRunner::run(const Tensors& inputs, const Observers& observers) const {
-  for (const GraphValue& input : graph_.inputs) check_input(graph_, input, inputs);
   Tensors values;
-  for (const GraphValue& input : graph_.inputs) {
+  for (const GraphValue& input : inputs_) {
+    check_input(graph_, input, inputs);
     values[input.name] = inputs.at(input.name);
     if (observers.value) observers.value(input.name, values[input.name]);
   }
@@ -128,7 +137,9 @@ std::vector<Tensor> GraphRunner::run_step(const Step& step,
                                           const std::vector<const Tensor*>& inputs,
                                           const Observers& observers, Workspace& workspace) const {
   const NodeView view(graph_, *step.node, inputs);
-  if (step.op->mac != nullptr) return run_mac(step, view, observers, workspace);
+  const bool on_datapath = options_.datapath != nullptr || options_.count;
+  if (step.op->mac != nullptr && (on_datapath || !step.op->mac->only_on_datapath))
+    return run_mac(step, view, observers, workspace);
   if (options_.datapath != nullptr && step.op->requantize != nullptr)
     return step.op->requantize(view, options_.datapath->requantize);
   return evaluate_node(view);

@@ -29,6 +29,9 @@ struct MacObservation {
   const OverflowCounts& counts;
 };
 
+// The inputs that a node reads, or that are outputs; others need no tensor.
+std::vector<GraphValue> used_inputs(const Graph& graph);
+
 // Executes a graph in integer form (see fuse.h) on given tensors: what multiplies and accumulates
 // integers runs on the datapath, everything else by the operators' definitions. The graph must
 // outlive it. Thread-safe; memory is that of the values that are still to be read.
@@ -44,7 +47,7 @@ class GraphRunner {
     std::function<void(const std::string& value, const Tensor& tensor)> value;
     std::function<void(const MacObservation& observation)> mac;
   };
-  // One tensor per input of the graph, of its type and shape (an open extent takes any). Returns
+  // One tensor per used input, of its type and shape (an open extent takes any). Returns
   // every output. Throws InputError, naming the node, for what does not fit.
   Tensors run(const Tensors& inputs, const Observers& observers = {}) const;
 
@@ -62,6 +65,7 @@ class GraphRunner {
 
   const Graph& graph_;
   GraphRunOptions options_;
+  std::vector<GraphValue> inputs_;  // those that count
   std::vector<Step> steps_;
 };
 

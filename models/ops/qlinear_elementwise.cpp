@@ -34,15 +34,21 @@ OutputCodes output(const NodeView& node) {
 bool repeats(const Shape& shape) { return shape.empty() || shape.back() == 1; }
 
 std::vector<Tensor> requantize_sum(const NodeView& node, const RequantizeConfig& config) {
-  const OperandCodes a = read_operand_codes(node, kA, kAScale, kAZeroPoint, "A"),
-                     b = read_operand_codes(node, kB, kBScale, kBZeroPoint, "B");
+  OperandCodes a = read_operand_codes(node, kA, kAScale, kAZeroPoint, "A"),
+               b = read_operand_codes(node, kB, kBScale, kBZeroPoint, "B");
   const OutputCodes y = output(node);
+  const int32_t up_a = code_offset(node, a.tensor.type()),
+                up_b = code_offset(node, b.tensor.type()), up_y = code_offset(node, y.type);
+  a.zero_point += up_a;
+  b.zero_point += up_b;
   if (repeats(a.tensor.shape())) {
-    const ElementwiseRequantizer add = make_requantizer(node, config, {b, a}, y);
-    return map_codes(node, a, b, y, [&](int32_t p, int32_t q) { return add(q, p); });
+    const ElementwiseRequantizer add = make_requantizer(node, config, {b, a}, moved_up(y, up_y));
+    return map_codes(node, a, b, y,
+                     [&](int32_t p, int32_t q) { return add(q + up_b, p + up_a) - up_y; });
   }
-  const ElementwiseRequantizer add = make_requantizer(node, config, {a, b}, y);
-  return map_codes(node, a, b, y, [&](int32_t p, int32_t q) { return add(p, q); });
+  const ElementwiseRequantizer add = make_requantizer(node, config, {a, b}, moved_up(y, up_y));
+  return map_codes(node, a, b, y,
+                   [&](int32_t p, int32_t q) { return add(p + up_a, q + up_b) - up_y; });
 }
 
 std::vector<Tensor> requantize_product(const NodeView& node, const RequantizeConfig& config) {
@@ -58,9 +64,12 @@ std::vector<Tensor> requantize_product(const NodeView& node, const RequantizeCon
                      [&](int32_t p, int32_t q) { return requantize(product(p, q)); });
   }
   const float scale = a.scale * b.scale / y.scale;
+  const int32_t up = code_offset(node, y.type);
+  const OutputCodes moved = moved_up(y, up);
   return map_codes(node, a, b, y, [&](int32_t p, int32_t q) {
-    const float code = static_cast<float>(product(p, q)) * scale + static_cast<float>(y.zero_point);
-    return rounded_code(code, y.q_min, y.q_max);
+    const float code =
+        static_cast<float>(product(p, q)) * scale + static_cast<float>(moved.zero_point);
+    return rounded_code(code, moved.q_min, moved.q_max) - up;
   });
 }
 
@@ -74,14 +83,28 @@ std::vector<Tensor> evaluate_product(const NodeView& node) {
 }  // namespace
 
 // QLinearAdd, QLinearMul: A + B and A * B of codes, broadcast. The zero point of y takes part in
-// the rounding. q_min and q_max are no part of them.
+// the rounding. code_offset, q_min and q_max are no part of them.
 // Source: ONNX Runtime's com.microsoft operators, version 1.
 extern const Operator kQLinearAdd, kQLinearMul;
-const Operator kQLinearAdd{"QLinearAdd",     {"q_max", "q_min"}, 7,       8,
-                           infer_shape,      evaluate_sum,       nullptr, nullptr,
-                           kMicrosoftDomain, requantize_sum};
-const Operator kQLinearMul{"QLinearMul",     {"q_max", "q_min"}, 7,       8,
-                           infer_shape,      evaluate_product,   nullptr, nullptr,
-                           kMicrosoftDomain, requantize_product};
+const Operator kQLinearAdd{"QLinearAdd",
+                           {"code_offset", "q_max", "q_min"},
+                           7,
+                           8,
+                           infer_shape,
+                           evaluate_sum,
+                           nullptr,
+                           nullptr,
+                           kMicrosoftDomain,
+                           requantize_sum};
+const Operator kQLinearMul{"QLinearMul",
+                           {"code_offset", "q_max", "q_min"},
+                           7,
+                           8,
+                           infer_shape,
+                           evaluate_product,
+                           nullptr,
+                           nullptr,
+                           kMicrosoftDomain,
+                           requantize_product};
 
 }  // namespace widthwise

@@ -64,13 +64,17 @@ std::vector<IntegerMatmul> matmuls(const NodeView& node) {
   return {matmul};
 }
 
-// Calls visit(plane, pixel, taps inside the ifmap, first element of the plane).
+// Calls visit(element of the ofmap, taps inside the ifmap, how many count, first element of the
+// plane).
 template <class Visit>
 void for_each_output(const NodeView& node, const SlidingWindow& w, const Visit& visit) {
   const Shape& shape = node.shape(kX);
-  for_each_pixel(w, [&](int64_t pixel, const std::vector<WindowTap>& taps, int64_t) {
+  const bool pads = counts_pads(node);
+  for_each_pixel(w, [&](int64_t pixel, const std::vector<WindowTap>& taps, int64_t padded) {
+    const int64_t count = pads ? padded : std::ssize(taps);
     for (int64_t plane = 0; plane < shape[0] * shape[1]; ++plane)
-      visit(static_cast<size_t>(plane * w.ofmap_pixels() + pixel), taps, plane * w.ifmap_pixels());
+      visit(static_cast<size_t>(plane * w.ofmap_pixels() + pixel), taps, count,
+            plane * w.ifmap_pixels());
   });
 }
 
@@ -79,20 +83,21 @@ void for_each_output(const NodeView& node, const SlidingWindow& w, const Visit& 
 std::vector<int32_t> float_averages(const NodeView& node) {
   const SlidingWindow w = window(node);
   const OperandCodes x = operand(node);
-  const OutputCodes y = output(node);
+  const int32_t up = code_offset(node, output(node).type);
+  const OutputCodes y = moved_up(output(node), up);
   const std::vector<int32_t> ifmap = codes_of(x.tensor);
   std::vector<int32_t> codes(static_cast<size_t>(shape_elements(infer_shape(node)[0])));
-  for_each_output(node, w, [&](size_t to, const std::vector<WindowTap>& taps, int64_t first) {
-    float sum = 0;
-    for (const WindowTap& tap : taps) {
-      const int32_t code = ifmap[static_cast<size_t>(first + tap.ifmap)];
-      sum += x.scale * static_cast<float>(code - x.zero_point);
-    }
-    const int64_t count = counts_pads(node) ? w.taps() : std::ssize(taps);
-    const float average = count == 0 ? 0 : sum / static_cast<float>(count);
-    const float code = average / y.scale + static_cast<float>(y.zero_point);
-    codes[to] = rounded_code(code, y.q_min, y.q_max);
-  });
+  for_each_output(node, w,
+                  [&](size_t to, const std::vector<WindowTap>& taps, int64_t count, int64_t first) {
+                    float sum = 0;
+                    for (const WindowTap& tap : taps) {
+                      const int32_t code = ifmap[static_cast<size_t>(first + tap.ifmap)];
+                      sum += x.scale * static_cast<float>(code - x.zero_point);
+                    }
+                    const float average = count == 0 ? 0 : sum / static_cast<float>(count);
+                    const float code = average / y.scale + static_cast<float>(y.zero_point);
+                    codes[to] = rounded_code(code, y.q_min, y.q_max) - up;
+                  });
   return codes;
 }
 
@@ -136,35 +141,37 @@ std::vector<Tensor> evaluate(const NodeView& node) {
   const OperandCodes x = operand(node);
   const std::vector<int32_t> ifmap = codes_of(x.tensor);
   std::vector<int64_t> sums(static_cast<size_t>(shape_elements(infer_shape(node)[0])));
-  for_each_output(node, w, [&](size_t to, const std::vector<WindowTap>& taps, int64_t first) {
-    for (const WindowTap& tap : taps)
-      sums[to] += ifmap[static_cast<size_t>(first + tap.ifmap)] - x.zero_point;
-  });
+  for_each_output(node, w,
+                  [&](size_t to, const std::vector<WindowTap>& taps, int64_t, int64_t first) {
+                    for (const WindowTap& tap : taps)
+                      sums[to] += ifmap[static_cast<size_t>(first + tap.ifmap)] - x.zero_point;
+                  });
   return finish(node, sums, kOnnxRuntimeArithmetic);
 }
 
-constexpr MacOperator kMac{matmuls, finish};
+constexpr MacOperator kMac{matmuls, finish, true};
 
 }  // namespace
 
 // QLinearAveragePool, QLinearGlobalAveragePool: averages of codes; padded taps count for
 // count_include_pad only. In ONNX Runtime the former computes in float32 from the elements, which
 // finish() does too, the latter from the integer sum. On a datapath both are sums with weights of
-// 1, requantized by x_scale / (count * y_scale). q_min and q_max are no part of them.
+// 1, requantized by x_scale / (count * y_scale). code_offset, q_min and q_max are no part of them.
 // Source: ONNX Runtime's com.microsoft operators, version 1.
 extern const Operator kQLinearAveragePool, kQLinearGlobalAveragePool;
-const Operator kQLinearAveragePool{"QLinearAveragePool",
-                                   {"auto_pad", "ceil_mode", "channels_last", "count_include_pad",
-                                    "kernel_shape", "pads", "q_max", "q_min", "strides"},
-                                   4,
-                                   5,
-                                   infer_shape,
-                                   evaluate,
-                                   nullptr,
-                                   &kMac,
-                                   kMicrosoftDomain};
+const Operator kQLinearAveragePool{
+    "QLinearAveragePool",
+    {"auto_pad", "ceil_mode", "channels_last", "code_offset", "count_include_pad", "kernel_shape",
+     "pads", "q_max", "q_min", "strides"},
+    4,
+    5,
+    infer_shape,
+    evaluate,
+    nullptr,
+    &kMac,
+    kMicrosoftDomain};
 const Operator kQLinearGlobalAveragePool{"QLinearGlobalAveragePool",
-                                         {"channels_last", "q_max", "q_min"},
+                                         {"channels_last", "code_offset", "q_max", "q_min"},
                                          4,
                                          5,
                                          infer_shape,

@@ -143,6 +143,20 @@ OutputCodes read_output_codes(const NodeView& node, size_t scale, size_t zero_po
   return output;
 }
 
+int32_t code_offset(const NodeView& node, ElementType type) {
+  const int64_t offset = node.integer("code_offset", 0);
+  if (offset != 0 && offset != 128)
+    node.refuse("code_offset", fmt::format("is {}, allowed 0, 128", offset), "leave it out");
+  return type == ElementType::kInt8 ? static_cast<int32_t>(offset) : 0;
+}
+
+OutputCodes moved_up(OutputCodes output, int32_t offset) {
+  output.zero_point += offset;
+  output.q_min += offset;
+  output.q_max += offset;
+  return output;
+}
+
 int32_t rounded_code(float value, int32_t low, int32_t high) {
   const auto least = static_cast<float>(low), greatest = static_cast<float>(high);
   value = value > least ? value : least;

@@ -44,6 +44,13 @@ struct OutputCodes {
 OutputCodes read_output_codes(const NodeView& node, size_t scale, size_t zero_point,
                               ElementType otherwise);
 
+// The attribute code_offset: int8 codes and zero points are computed with as uint8 ones, that much
+// higher, which is how ONNX Runtime sees some of them; it shows where a zero point is added in
+// float32. 0 for other types, and where it is not given.
+int32_t code_offset(const NodeView& node, ElementType type);
+// Moves a quantization up by an offset.
+OutputCodes moved_up(OutputCodes output, int32_t offset);
+
 // An operand with one scale and one zero point.
 struct OperandCodes {
   const Tensor& tensor;

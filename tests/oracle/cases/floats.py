@@ -83,14 +83,14 @@ def max_pool_codes(network, low, dtype):
 
 
 @cases({
-    "clip_opset6": dict(opset=6, min=-0.5, max=0.75),
-    "clip_opset6_max_only": dict(opset=6, max=0.75),
+    "clip_opset10": dict(opset=10, min=-0.5, max=0.75),
+    "clip_opset10_max_only": dict(opset=10, max=0.75),
     "clip_opset11": dict(opset=11, low=-0.5, high=0.75),
     "clip_opset11_min_only": dict(opset=11, low=0.0),
     "clip_opset11_max_only": dict(opset=11, high=0.75),
 })  # fmt: skip
 def clip(network, opset, low=None, high=None, **attributes):
-    network.opset, network.ir_version = opset, 6 if opset > 6 else 4
+    network.opset, network.ir_version = opset, 6
     network.input("x", network.reals(3, 20))
     bounds = [network.constant(name, np.float32(value)) if value is not None else ""
               for name, value in (("low", low), ("high", high))]  # fmt: skip
