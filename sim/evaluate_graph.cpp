@@ -21,9 +21,9 @@ class Counts {
   explicit Counts(const Graph& graph) {
     for (const GraphNode& node : graph.nodes) order_.push_back(&node);
   }
-  void add(const MacObservation& seen) {
+  void add(const GraphNode& node, const OverflowCounts& counts) {
     const std::lock_guard lock(mutex_);
-    counts_[&seen.node].merge(seen.counts);
+    counts_[&node].merge(counts);
   }
   std::vector<LayerRecord> records() const {
     std::vector<LayerRecord> records;
@@ -85,7 +85,9 @@ Evaluation evaluate_graph(const GraphRunner& runner, const DataSet& data, Progre
   std::vector<ImageScore> scores(static_cast<size_t>(images));
   Counts counts(graph);
   GraphRunner::Observers observers;
-  observers.mac = [&](const MacObservation& seen) { counts.add(seen); };
+  observers.counts = [&](const GraphNode& node, const OverflowCounts& seen) {
+    counts.add(node, seen);
+  };
 
   const int64_t batches = (images + batch - 1) / batch;
   tbb::parallel_for(tbb::blocked_range<int64_t>(0, batches, 1), [&](const auto& range) {

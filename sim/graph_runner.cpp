@@ -8,9 +8,73 @@
 
 #include "core/error.h"
 #include "models/operator.h"
+#include "models/quantized_operands.h"
+#include "quant/quantized_import.h"
 #include "sim/kernel.h"
 
 namespace widthwise {
+
+namespace {
+
+// A product of codes with constant weights and a quantized output, as a layer of its own, whose
+// runner requantizes in vectors. It gives what the node's MacOperator gives.
+struct NodeLayer {
+  QuantizedNetwork network;
+  Datapath datapath;
+  std::unique_ptr<LayerRunner> runner;
+};
+
+std::unique_ptr<NodeLayer> node_layer(const Graph& graph, const GraphNode& node,
+                                      const Tensor& ifmap, const GraphRunOptions& options) {
+  Graph alone;
+  alone.file = graph.file;
+  alone.opset = graph.opset;
+  alone.formats = graph.formats;
+  alone.nodes = {node};
+  Shape shape = ifmap.shape();
+  shape[0] = GraphValue::kSymbolic;
+  alone.inputs = {{.name = node.inputs[0], .shape = shape, .type = ifmap.type()}};
+  alone.outputs = {{.name = node.outputs[0], .shape = {}}};
+  for (size_t i = 1; i < node.inputs.size(); ++i) {
+    const auto constant = graph.initializers.find(node.inputs[i]);
+    if (constant != graph.initializers.end()) alone.initializers.insert(*constant);
+  }
+  auto made = std::make_unique<NodeLayer>();
+  try {
+    made->network = import_quantized(alone);
+  } catch (const InputError&) {
+    return nullptr;  // no single layer
+  }
+  RunOptions run;
+  run.count = options.count;
+  run.kernels = options.kernels;
+  if (options.datapath != nullptr) {
+    made->datapath = *options.datapath;
+  } else {
+    made->datapath.ifmap = made->datapath.weight = {17, true};  // takes every operand
+    made->datapath.accumulation = exact_accumulation({});
+    made->datapath.requantize.kind = RequantizeConfig::Kind::kFloat32;
+  }
+  made->runner = make_layer_runner(made->network, made->network.layers.at(0), made->datapath, run);
+  return made;
+}
+
+bool has_layer(const NodeView& view) {
+  const std::string& op = view.node().op_type;
+  return op == "QLinearConv" || op == "QLinearMatMul" ||
+         (op == "QGemm" && view.has_input(8) && view.real("alpha", 1) == 1);
+}
+
+std::vector<int32_t> codes_of(const Tensor& tensor) {
+  return visit_type(tensor.type(), [&](auto stored) {
+    const auto values = tensor.values<decltype(stored)>();
+    std::vector<int32_t> codes(values.size());
+    for (size_t i = 0; i < codes.size(); ++i) codes[i] = static_cast<int32_t>(values[i]);
+    return codes;
+  });
+}
+
+}  // namespace
 
 struct GraphRunner::Step {
   const GraphNode* node = nullptr;
@@ -20,6 +84,8 @@ struct GraphRunner::Step {
   // Packed weights, made by the first run.
   mutable std::unique_ptr<std::mutex> mutex = std::make_unique<std::mutex>();
   mutable std::unique_ptr<IntegerAccumulator> accumulator = nullptr;
+  mutable std::unique_ptr<NodeLayer> layer = nullptr;
+  mutable bool layer_tried = false;
 };
 
 namespace {
@@ -148,6 +214,9 @@ std::vector<Tensor> GraphRunner::run_step(const Step& step,
 std::vector<Tensor> GraphRunner::run_mac(const Step& step, const NodeView& view,
                                          const Observers& observers, Workspace& workspace) const {
   const std::vector<Shape> shapes = step.op->infer_shape(view);  // checks the node
+  if (!observers.mac && step.constant_weights && has_layer(view)) {
+    if (auto outputs = run_layer(step, view, observers, workspace)) return *outputs;
+  }
   const std::vector<IntegerMatmul> matmuls = step.op->mac->matmuls(view);
   IntegerSums all;
   for (const IntegerMatmul& matmul : matmuls) {
@@ -189,7 +258,43 @@ const IntegerAccumulator* GraphRunner::accumulator(const Step& step, const Integ
   }
   const std::lock_guard lock(*step.mutex);
   if (!step.accumulator) step.accumulator = make();
-  return step.accumulator.get();
+  if (step.accumulator->suits(matmul)) return step.accumulator.get();
+  own = make();
+  return own.get();
+}
+
+std::optional<std::vector<Tensor>> GraphRunner::run_layer(const Step& step, const NodeView& view,
+                                                          const Observers& observers,
+                                                          Workspace& workspace) const {
+  const Tensor& ifmap = view.tensor(0, "ifmap");
+  if (ifmap.rank() < 2) return std::nullopt;
+  {
+    const std::lock_guard lock(*step.mutex);
+    if (!step.layer_tried) step.layer = node_layer(graph_, *step.node, ifmap, options_);
+    step.layer_tried = true;
+  }
+  if (!step.layer) return std::nullopt;
+  const QuantizedNetwork& network = step.layer->network;
+  const Shape image(ifmap.shape().begin() + 1, ifmap.shape().end());
+  if (network.tensor(network.input).shape != image) return std::nullopt;
+  const QuantizedTensor& ofmap = network.tensor(network.output);
+  const int64_t images = ifmap.shape()[0];
+  const std::vector<int32_t> from = codes_of(ifmap);
+  std::vector<int32_t> codes(static_cast<size_t>(images * ofmap.elements()));
+  LayerRecord record = step.layer->runner->empty_record();
+  step.layer->runner->run({from}, codes, images, workspace, record);
+  if (observers.counts) observers.counts(*step.node, record.counts);
+  Shape shape = ofmap.shape;
+  shape.insert(shape.begin(), images);
+  const auto operands = quantized_operands(*step.node);
+  Tensor result =
+      view.output(view.tensor(operands->ofmap->zero_point, "y_zero_point").type(), shape);
+  visit_type(result.type(), [&](auto stored) {
+    using T = decltype(stored);
+    const auto to = result.write<T>();
+    for (size_t i = 0; i < to.size(); ++i) to[i] = static_cast<T>(codes[i]);
+  });
+  return std::vector<Tensor>{result};
 }
 
 // Weights are judged by their codes, the ifmap by its stated bits or else its type.

@@ -2,6 +2,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -42,10 +43,12 @@ class GraphRunner {
   ~GraphRunner();
 
   using Tensors = std::map<std::string, Tensor>;
-  // Either may be empty. Called in the order of the nodes.
+  // Each may be empty. Called in the order of the nodes.
   struct Observers {
     std::function<void(const std::string& value, const Tensor& tensor)> value;
     std::function<void(const MacObservation& observation)> mac;
+    // Counts alone, which leaves the sums inside the kernels.
+    std::function<void(const GraphNode& node, const OverflowCounts& counts)> counts;
   };
   // One tensor per used input, of its type and shape (an open extent takes any). Returns
   // every output. Throws InputError, naming the node, for what does not fit.
@@ -59,6 +62,9 @@ class GraphRunner {
                                const Observers& observers, Workspace& workspace) const;
   std::vector<Tensor> run_mac(const Step& step, const NodeView& view, const Observers& observers,
                               Workspace& workspace) const;
+  std::optional<std::vector<Tensor>> run_layer(const Step& step, const NodeView& view,
+                                               const Observers& observers,
+                                               Workspace& workspace) const;
   const IntegerAccumulator* accumulator(const Step& step, const IntegerMatmul& matmul, bool keep,
                                         std::unique_ptr<IntegerAccumulator>& own) const;
   void check_operands(const GraphNode& node, const IntegerMatmul& matmul) const;
