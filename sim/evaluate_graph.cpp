@@ -1,5 +1,6 @@
 #include <fmt/format.h>
 #include <tbb/blocked_range.h>
+#include <tbb/enumerable_thread_specific.h>
 #include <tbb/parallel_for.h>
 
 #include <algorithm>
@@ -89,6 +90,7 @@ Evaluation evaluate_graph(const GraphRunner& runner, const DataSet& data, Progre
     counts.add(node, seen);
   };
 
+  tbb::enumerable_thread_specific<GraphRunner::State> states;
   const int64_t batches = (images + batch - 1) / batch;
   tbb::parallel_for(tbb::blocked_range<int64_t>(0, batches, 1), [&](const auto& range) {
     std::vector<float> outputs;
@@ -103,7 +105,7 @@ Evaluation evaluate_graph(const GraphRunner& runner, const DataSet& data, Progre
         std::copy_n(values.begin() + (count - 1) * elements, elements,
                     values.begin() + i * elements);
       }
-      const auto results = runner.run({{input.name, tensor}}, observers);
+      const auto results = runner.run({{input.name, tensor}}, observers, states.local());
       const Tensor& result = results.at(graph.outputs[0].name);
       outputs.resize(static_cast<size_t>(count * ends.outputs));
       for (size_t i = 0; i < outputs.size(); ++i)

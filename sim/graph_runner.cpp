@@ -65,12 +65,12 @@ bool has_layer(const NodeView& view) {
          (op == "QGemm" && view.has_input(8) && view.real("alpha", 1) == 1);
 }
 
-std::vector<int32_t> codes_of(const Tensor& tensor) {
-  return visit_type(tensor.type(), [&](auto stored) {
+void copy_codes(const Tensor& tensor, std::vector<int32_t>& codes) {
+  visit_type(tensor.type(), [&](auto stored) {
     const auto values = tensor.values<decltype(stored)>();
-    std::vector<int32_t> codes(values.size());
-    for (size_t i = 0; i < codes.size(); ++i) codes[i] = static_cast<int32_t>(values[i]);
-    return codes;
+    codes.resize(values.size());
+    std::transform(values.begin(), values.end(), codes.begin(),
+                   [](auto value) { return static_cast<int32_t>(value); });
   });
 }
 
@@ -161,14 +161,14 @@ std::vector<GraphValue> used_inputs(const Graph& graph) {
   return used;
 }
 
-GraphRunner::Tensors GraphRunner::run(const Tensors& inputs, const Observers& observers) const {
+GraphRunner::Tensors GraphRunner::run(const Tensors& inputs, const Observers& observers,
+                                      State& state) const {
   Tensors values;
   for (const GraphValue& input : inputs_) {
     check_input(graph_, input, inputs);
     values[input.name] = inputs.at(input.name);
     if (observers.value) observers.value(input.name, values[input.name]);
   }
-  Workspace workspace;
   for (const Step& step : steps_) {
     std::vector<const Tensor*> bound;
     for (const std::string& value : step.node->inputs) {
@@ -181,7 +181,7 @@ GraphRunner::Tensors GraphRunner::run(const Tensors& inputs, const Observers& ob
         bound.push_back(&values.at(value));
       }
     }
-    std::vector<Tensor> outputs = run_step(step, bound, observers, workspace);
+    std::vector<Tensor> outputs = run_step(step, bound, observers, state);
     for (size_t i = 0; i < step.node->outputs.size(); ++i) {
       const std::string& name = step.node->outputs[i];
       if (name.empty()) continue;
@@ -201,21 +201,21 @@ GraphRunner::Tensors GraphRunner::run(const Tensors& inputs, const Observers& ob
 
 std::vector<Tensor> GraphRunner::run_step(const Step& step,
                                           const std::vector<const Tensor*>& inputs,
-                                          const Observers& observers, Workspace& workspace) const {
+                                          const Observers& observers, State& state) const {
   const NodeView view(graph_, *step.node, inputs);
   const bool on_datapath = options_.datapath != nullptr || options_.count;
   if (step.op->mac != nullptr && (on_datapath || !step.op->mac->only_on_datapath))
-    return run_mac(step, view, observers, workspace);
+    return run_mac(step, view, observers, state);
   if (options_.datapath != nullptr && step.op->requantize != nullptr)
     return step.op->requantize(view, options_.datapath->requantize);
   return evaluate_node(view);
 }
 
 std::vector<Tensor> GraphRunner::run_mac(const Step& step, const NodeView& view,
-                                         const Observers& observers, Workspace& workspace) const {
+                                         const Observers& observers, State& state) const {
   const std::vector<Shape> shapes = step.op->infer_shape(view);  // checks the node
   if (!observers.mac && step.constant_weights && has_layer(view)) {
-    if (auto outputs = run_layer(step, view, observers, workspace)) return *outputs;
+    if (auto outputs = run_layer(step, view, observers, state)) return *outputs;
   }
   const std::vector<IntegerMatmul> matmuls = step.op->mac->matmuls(view);
   IntegerSums all;
@@ -223,7 +223,7 @@ std::vector<Tensor> GraphRunner::run_mac(const Step& step, const NodeView& view,
     if (options_.datapath != nullptr) check_operands(*step.node, matmul);
     std::unique_ptr<IntegerAccumulator> own;
     const bool keep = step.constant_weights && matmuls.size() == 1;
-    IntegerSums sums = accumulator(step, matmul, keep, own)->run(matmul, workspace);
+    IntegerSums sums = accumulator(step, matmul, keep, own)->run(matmul, state.workspace);
     if (matmuls.size() == 1) {
       all = std::move(sums);
       break;
@@ -265,7 +265,7 @@ const IntegerAccumulator* GraphRunner::accumulator(const Step& step, const Integ
 
 std::optional<std::vector<Tensor>> GraphRunner::run_layer(const Step& step, const NodeView& view,
                                                           const Observers& observers,
-                                                          Workspace& workspace) const {
+                                                          State& state) const {
   const Tensor& ifmap = view.tensor(0, "ifmap");
   if (ifmap.rank() < 2) return std::nullopt;
   {
@@ -279,10 +279,10 @@ std::optional<std::vector<Tensor>> GraphRunner::run_layer(const Step& step, cons
   if (network.tensor(network.input).shape != image) return std::nullopt;
   const QuantizedTensor& ofmap = network.tensor(network.output);
   const int64_t images = ifmap.shape()[0];
-  const std::vector<int32_t> from = codes_of(ifmap);
-  std::vector<int32_t> codes(static_cast<size_t>(images * ofmap.elements()));
-  LayerRecord record = step.layer->runner->empty_record();
-  step.layer->runner->run({from}, codes, images, workspace, record);
+  copy_codes(ifmap, state.ifmap);
+  state.ofmap.resize(static_cast<size_t>(images * ofmap.elements()));
+  LayerRecord record;  // without a census
+  step.layer->runner->run({state.ifmap}, state.ofmap, images, state.workspace, record);
   if (observers.counts) observers.counts(*step.node, record.counts);
   Shape shape = ofmap.shape;
   shape.insert(shape.begin(), images);
@@ -291,8 +291,10 @@ std::optional<std::vector<Tensor>> GraphRunner::run_layer(const Step& step, cons
       view.output(view.tensor(operands->ofmap->zero_point, "y_zero_point").type(), shape);
   visit_type(result.type(), [&](auto stored) {
     using T = decltype(stored);
-    const auto to = result.write<T>();
-    for (size_t i = 0; i < to.size(); ++i) to[i] = static_cast<T>(codes[i]);
+    T* const to = result.write<T>().data();
+    const int32_t* const from = state.ofmap.data();
+    const auto count = static_cast<size_t>(result.elements());
+    for (size_t i = 0; i < count; ++i) to[i] = static_cast<T>(from[i]);
   });
   return std::vector<Tensor>{result};
 }
