@@ -10,18 +10,28 @@ namespace {
 
 enum Input { kX, kXScale, kXZeroPoint, kYScale, kYZeroPoint };
 
-bool global(const NodeView& node) { return node.node().op_type == "QLinearGlobalAveragePool"; }
+bool named_global(const NodeView& node) {
+  return node.node().op_type == "QLinearGlobalAveragePool";
+}
 bool counts_pads(const NodeView& node) { return node.integer("count_include_pad", 0) != 0; }
 
 SlidingWindow window(const NodeView& node) {
   node.require("channels_last", 0, "transpose to [N, C, ...]");
   const Shape& ifmap = node.shape(kX);
   Shape kernel = node.integers("kernel_shape", {});
-  if (global(node))
+  if (named_global(node))
     kernel.assign(ifmap.begin() + std::min<int64_t>(2, std::ssize(ifmap)), ifmap.end());
   if (shape_elements(kernel) < 0)
     node.refuse("kernel_shape", fmt::format("is {}, too large", shape_text(kernel)), "correct it");
   return read_sliding_window(node, kernel);
+}
+
+// One window that is the whole ifmap, whatever the operator's name.
+bool global(const NodeView& node) {
+  const SlidingWindow w = window(node);
+  return std::all_of(w.axes.begin(), w.axes.end(), [](const SlidingWindow::Axis& a) {
+    return a.kernel == a.extent && a.begin + a.end == 0 && a.ofmap == 1;
+  });
 }
 
 std::vector<Shape> infer_shape(const NodeView& node) {
@@ -154,10 +164,10 @@ constexpr MacOperator kMac{matmuls, finish, true};
 }  // namespace
 
 // QLinearAveragePool, QLinearGlobalAveragePool: averages of codes; padded taps count for
-// count_include_pad only. In ONNX Runtime the former computes in float32 from the elements, which
-// finish() does too, the latter from the integer sum. On a datapath both are sums with weights of
-// 1, requantized by x_scale / (count * y_scale). code_offset, q_min and q_max are no part of them.
-// Source: ONNX Runtime's com.microsoft operators, version 1.
+// count_include_pad only. In ONNX Runtime a window that is the whole ifmap is computed from the
+// integer sum, all others in float32 from the elements, which finish() does too. On a datapath both
+// are sums with weights of 1, requantized by x_scale / (count * y_scale). code_offset, q_min and
+// q_max are no part of them. Source: ONNX Runtime's com.microsoft operators, version 1.
 extern const Operator kQLinearAveragePool, kQLinearGlobalAveragePool;
 const Operator kQLinearAveragePool{
     "QLinearAveragePool",
