@@ -120,6 +120,15 @@ TEST(QLinearAveragePool, CountsRealElementsOnlyUnlessTold) {
               HasSubstr("channels_last is 1"));
 }
 
+TEST(QLinearAveragePool, RefusesInputsWithoutSpatialAxes) {
+  for (const Shape& shape : {Shape{}, Shape{1}, Shape{1, 1}}) {
+    for (const char* op_type : {"QLinearAveragePool", "QLinearGlobalAveragePool"}) {
+      const NodeRunner pool = runner(op_type, {u8(shape, {1}), real(1), kLeftOut, real(1)});
+      EXPECT_THAT(input_error([&] { pool.run(); }), HasSubstr("ifmap has the shape")) << op_type;
+    }
+  }
+}
+
 TEST(QLinearAveragePool, OtherArithmeticsUseTheSums) {
   const NodeRunner pool = runner(
       "QLinearAveragePool", {i8({1, 1, 1, 4}, {1, 2, -3, -6}), real(1), i8({}, {0}), real(1)},

@@ -87,6 +87,9 @@ TEST(QLinearConv, Refusals) {
   inputs[0] = u8({1, 1, 1, 1, 1}, {1});
   inputs[3] = i8({1, 1, 1, 1, 1}, {1});
   EXPECT_THAT(refusal(inputs), HasSubstr("1-D and 2-D convolutions"));
+  inputs[0] = u8({}, {1});
+  inputs[3] = i8({}, {1});
+  EXPECT_THAT(refusal(inputs), HasSubstr("1-D and 2-D convolutions"));
   inputs = good;
   inputs[2] = i8({}, {0});
   EXPECT_THAT(refusal(inputs), HasSubstr("x_zero_point is of type int8, needed uint8"));
