@@ -46,6 +46,7 @@ class NetworkEvaluation {
       check_writable(request_.logits);
       logits_.resize(static_cast<size_t>(data->count() * ends.outputs));
     }
+    if (!request_.inputs.empty()) write_inputs(*data, ends);
     const OutputVisitor keep = [&](int64_t first, int64_t, std::span<const float> outputs) {
       if (!logits_.empty())
         std::copy(outputs.begin(), outputs.end(), logits_.begin() + first * ends.outputs);
@@ -90,6 +91,16 @@ class NetworkEvaluation {
                         .problem = "cannot be written: its folder does not exist",
                         .fix = "make the folder, or name another file"});
     }
+  }
+
+  // The network's inputs as another program can read them.
+  void write_inputs(const DataSet& data, const NetworkEnds& ends) const {
+    check_writable(request_.inputs);
+    std::vector<float> values(static_cast<size_t>(data.count() * data.input_elements()));
+    data.read(0, data.count(), values);
+    std::vector<int64_t> shape = {data.count()};
+    shape.insert(shape.end(), ends.input.begin(), ends.input.end());
+    write_npy(request_.inputs, npy_array<float>(shape, values));
   }
 
   Evaluation evaluate_nodes(const Graph& fused, const DataSet& data, const OutputVisitor& keep) {

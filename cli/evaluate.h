@@ -16,6 +16,7 @@ struct EvaluateRequest {
   int64_t images = 0;                   // 0: all
   std::filesystem::path out;            // JSON; empty: none
   std::filesystem::path logits;         // .npy [images, outputs]; empty: none
+  std::filesystem::path inputs;         // .npy of what the network reads; empty: none
   bool json = false;
 };
 

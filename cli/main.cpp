@@ -126,6 +126,8 @@ int run(int argc, char** argv) {
       ->capture_default_str();
   evaluate_verb->add_option("--out", evaluate.out, "file for the result as JSON");
   evaluate_verb->add_option("--logits", evaluate.logits, ".npy for the network's outputs");
+  evaluate_verb->add_option("--inputs", evaluate.inputs,
+                            ".npy for the network's inputs, preprocessed");
   evaluate_verb->add_flag("--json", evaluate.json, "print JSON instead of text");
 
   QuantizeRequest quantize;

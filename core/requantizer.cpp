@@ -143,9 +143,13 @@ int32_t gemmlowp_multiply_wide(int64_t value, double ratio) {
 }
 
 Requantizer::Requantizer(const RequantizeConfig& config, float ifmap_scale, float weight_scale,
-                         float ofmap_scale, int32_t zero_point, int32_t q_min, int32_t q_max)
+                         float ofmap_scale, int32_t zero_point, int32_t q_min, int32_t q_max,
+                         bool ofmap_is_signed)
     : config_(config),
-      ratio_(static_cast<double>(ifmap_scale) * weight_scale / ofmap_scale),
+      ratio_((config.kind == RequantizeConfig::Kind::kGemmlowp && !ofmap_is_signed
+                  ? static_cast<double>(ifmap_scale * weight_scale)
+                  : static_cast<double>(ifmap_scale) * weight_scale) /
+             ofmap_scale),
       float_multiplier_(ifmap_scale * weight_scale / ofmap_scale),
       zero_point_(zero_point),
       q_min_(q_min),

@@ -68,11 +68,14 @@ int32_t gemmlowp_multiply_wide(int64_t value, double ratio);
 // Maps an accumulator at scale ifmap_scale * weight_scale to a code of the ofmap:
 //   q = clamp(zero_point + round(acc * ifmap_scale * weight_scale / ofmap_scale), q_min, q_max)
 // with the rounding and multiplier of `config`. ReLU and ReLU6 are the clamp.
-// Throws std::invalid_argument when kPowerOfTwo is asked for a ratio that is none.
+// kGemmlowp takes the product of the two scales in float32 for an unsigned ofmap and in double for
+// a signed one, as TFLite does for its uint8 and int8 networks; it shows in the multiplier's last
+// bits. Throws std::invalid_argument when kPowerOfTwo is asked for a ratio that is none.
 class Requantizer {
  public:
   Requantizer(const RequantizeConfig& config, float ifmap_scale, float weight_scale,
-              float ofmap_scale, int32_t zero_point, int32_t q_min, int32_t q_max);
+              float ofmap_scale, int32_t zero_point, int32_t q_min, int32_t q_max,
+              bool ofmap_is_signed = true);
   int32_t operator()(int64_t accumulator) const;  // |accumulator| < 2^48
 
   const FixedMultiplier& fixed() const { return fixed_; }

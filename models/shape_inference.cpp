@@ -4,6 +4,7 @@
 
 #include "core/error.h"
 #include "models/operator.h"
+#include "models/ops/shape.h"
 
 namespace widthwise {
 namespace {
@@ -75,10 +76,38 @@ void add_output_shapes(const NodeView& view, ValueShapes& shapes) {
   }
 }
 
+namespace {
+
+// Shape arithmetic: integers that depend on extents only.
+bool computes_shapes(const NodeView& view) {
+  constexpr int64_t kMostElements = 4096;
+  if (view.input_count() == 0 || view.has_activation()) return false;
+  for (size_t i = 0; i < view.input_count(); ++i) {
+    const Tensor* input = view.constant(i);
+    if (input != nullptr && (is_real(input->type()) || input->elements() > kMostElements))
+      return false;
+  }
+  return view.has_input(0);
+}
+
+}  // namespace
+
 ValueShapes infer_shapes(const Graph& graph) {
   ValueShapes shapes = input_shapes(graph);
+  Graph known = graph;  // and what is computed from shapes, as initializers
   for (const GraphNode& node : graph.nodes) {
-    add_output_shapes(NodeView(graph, node, shapes), shapes);
+    const NodeView view(known, node, shapes);
+    if (node.op_type == "Shape" && node.domain == kOnnxDomain && view.has_input(0)) {
+      checked_operator(view);
+      known.initializers[node.outputs.at(0)] = shape_value(view);
+    } else if (computes_shapes(view)) {
+      std::vector<const Tensor*> inputs;
+      for (size_t i = 0; i < view.input_count(); ++i) inputs.push_back(view.constant(i));
+      const auto tensors = evaluate_node(NodeView(known, node, std::move(inputs)));
+      for (size_t i = 0; i < node.outputs.size() && i < tensors.size(); ++i)
+        known.initializers[node.outputs[i]] = tensors[i];
+    }
+    add_output_shapes(view, shapes);
   }
   check_outputs(graph, shapes);
   return shapes;

@@ -274,7 +274,7 @@ class Importer {
     const TensorQuantization ifmap = quantization(node, 1, node.inputs[0]);
     const int index = tensor(node, node.inputs[0], ifmap);
     const auto matmuls = static_matmuls(v);
-    if (matmuls.size() != 1)
+    if (matmuls.size() != 1 || matmuls[0].images != 1)
       v.refuse("shapes", "make several products of one image", "write them as one product");
     const IntegerMatmul& matmul = matmuls[0];
     QuantizedLayer out = layer(node, op);

@@ -1,5 +1,6 @@
 #include <fmt/format.h>
 #include <tbb/blocked_range.h>
+#include <tbb/enumerable_thread_specific.h>
 #include <tbb/parallel_for.h>
 
 #include <algorithm>
@@ -21,9 +22,9 @@ class Counts {
   explicit Counts(const Graph& graph) {
     for (const GraphNode& node : graph.nodes) order_.push_back(&node);
   }
-  void add(const MacObservation& seen) {
+  void add(const GraphNode& node, const OverflowCounts& counts) {
     const std::lock_guard lock(mutex_);
-    counts_[&seen.node].merge(seen.counts);
+    counts_[&node].merge(counts);
   }
   std::vector<LayerRecord> records() const {
     std::vector<LayerRecord> records;
@@ -85,8 +86,11 @@ Evaluation evaluate_graph(const GraphRunner& runner, const DataSet& data, Progre
   std::vector<ImageScore> scores(static_cast<size_t>(images));
   Counts counts(graph);
   GraphRunner::Observers observers;
-  observers.mac = [&](const MacObservation& seen) { counts.add(seen); };
+  observers.counts = [&](const GraphNode& node, const OverflowCounts& seen) {
+    counts.add(node, seen);
+  };
 
+  tbb::enumerable_thread_specific<GraphRunner::State> states;
   const int64_t batches = (images + batch - 1) / batch;
   tbb::parallel_for(tbb::blocked_range<int64_t>(0, batches, 1), [&](const auto& range) {
     std::vector<float> outputs;
@@ -101,7 +105,7 @@ Evaluation evaluate_graph(const GraphRunner& runner, const DataSet& data, Progre
         std::copy_n(values.begin() + (count - 1) * elements, elements,
                     values.begin() + i * elements);
       }
-      const auto results = runner.run({{input.name, tensor}}, observers);
+      const auto results = runner.run({{input.name, tensor}}, observers, states.local());
       const Tensor& result = results.at(graph.outputs[0].name);
       outputs.resize(static_cast<size_t>(count * ends.outputs));
       for (size_t i = 0; i < outputs.size(); ++i)

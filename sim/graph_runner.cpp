@@ -8,9 +8,73 @@
 
 #include "core/error.h"
 #include "models/operator.h"
+#include "models/quantized_operands.h"
+#include "quant/quantized_import.h"
 #include "sim/kernel.h"
 
 namespace widthwise {
+
+namespace {
+
+// A product of codes with constant weights and a quantized output, as a layer of its own, whose
+// runner requantizes in vectors. It gives what the node's MacOperator gives.
+struct NodeLayer {
+  QuantizedNetwork network;
+  Datapath datapath;
+  std::unique_ptr<LayerRunner> runner;
+};
+
+std::unique_ptr<NodeLayer> node_layer(const Graph& graph, const GraphNode& node,
+                                      const Tensor& ifmap, const GraphRunOptions& options) {
+  Graph alone;
+  alone.file = graph.file;
+  alone.opset = graph.opset;
+  alone.formats = graph.formats;
+  alone.nodes = {node};
+  Shape shape = ifmap.shape();
+  shape[0] = GraphValue::kSymbolic;
+  alone.inputs = {{.name = node.inputs[0], .shape = shape, .type = ifmap.type()}};
+  alone.outputs = {{.name = node.outputs[0], .shape = {}}};
+  for (size_t i = 1; i < node.inputs.size(); ++i) {
+    const auto constant = graph.initializers.find(node.inputs[i]);
+    if (constant != graph.initializers.end()) alone.initializers.insert(*constant);
+  }
+  auto made = std::make_unique<NodeLayer>();
+  try {
+    made->network = import_quantized(alone);
+  } catch (const InputError&) {
+    return nullptr;  // no single layer
+  }
+  RunOptions run;
+  run.count = options.count;
+  run.kernels = options.kernels;
+  if (options.datapath != nullptr) {
+    made->datapath = *options.datapath;
+  } else {
+    made->datapath.ifmap = made->datapath.weight = {17, true};  // takes every operand
+    made->datapath.accumulation = exact_accumulation({});
+    made->datapath.requantize.kind = RequantizeConfig::Kind::kFloat32;
+  }
+  made->runner = make_layer_runner(made->network, made->network.layers.at(0), made->datapath, run);
+  return made;
+}
+
+bool has_layer(const NodeView& view) {
+  const std::string& op = view.node().op_type;
+  return op == "QLinearConv" || op == "QLinearMatMul" ||
+         (op == "QGemm" && view.has_input(8) && view.real("alpha", 1) == 1);
+}
+
+void copy_codes(const Tensor& tensor, std::vector<int32_t>& codes) {
+  visit_type(tensor.type(), [&](auto stored) {
+    const auto values = tensor.values<decltype(stored)>();
+    codes.resize(values.size());
+    std::transform(values.begin(), values.end(), codes.begin(),
+                   [](auto value) { return static_cast<int32_t>(value); });
+  });
+}
+
+}  // namespace
 
 struct GraphRunner::Step {
   const GraphNode* node = nullptr;
@@ -20,6 +84,8 @@ struct GraphRunner::Step {
   // Packed weights, made by the first run.
   mutable std::unique_ptr<std::mutex> mutex = std::make_unique<std::mutex>();
   mutable std::unique_ptr<IntegerAccumulator> accumulator = nullptr;
+  mutable std::unique_ptr<NodeLayer> layer = nullptr;
+  mutable bool layer_tried = false;
 };
 
 namespace {
@@ -95,14 +161,14 @@ std::vector<GraphValue> used_inputs(const Graph& graph) {
   return used;
 }
 
-GraphRunner::Tensors GraphRunner::run(const Tensors& inputs, const Observers& observers) const {
+GraphRunner::Tensors GraphRunner::run(const Tensors& inputs, const Observers& observers,
+                                      State& state) const {
   Tensors values;
   for (const GraphValue& input : inputs_) {
     check_input(graph_, input, inputs);
     values[input.name] = inputs.at(input.name);
     if (observers.value) observers.value(input.name, values[input.name]);
   }
-  Workspace workspace;
   for (const Step& step : steps_) {
     std::vector<const Tensor*> bound;
     for (const std::string& value : step.node->inputs) {
@@ -115,7 +181,7 @@ GraphRunner::Tensors GraphRunner::run(const Tensors& inputs, const Observers& ob
         bound.push_back(&values.at(value));
       }
     }
-    std::vector<Tensor> outputs = run_step(step, bound, observers, workspace);
+    std::vector<Tensor> outputs = run_step(step, bound, observers, state);
     for (size_t i = 0; i < step.node->outputs.size(); ++i) {
       const std::string& name = step.node->outputs[i];
       if (name.empty()) continue;
@@ -135,26 +201,29 @@ GraphRunner::Tensors GraphRunner::run(const Tensors& inputs, const Observers& ob
 
 std::vector<Tensor> GraphRunner::run_step(const Step& step,
                                           const std::vector<const Tensor*>& inputs,
-                                          const Observers& observers, Workspace& workspace) const {
+                                          const Observers& observers, State& state) const {
   const NodeView view(graph_, *step.node, inputs);
   const bool on_datapath = options_.datapath != nullptr || options_.count;
   if (step.op->mac != nullptr && (on_datapath || !step.op->mac->only_on_datapath))
-    return run_mac(step, view, observers, workspace);
+    return run_mac(step, view, observers, state);
   if (options_.datapath != nullptr && step.op->requantize != nullptr)
     return step.op->requantize(view, options_.datapath->requantize);
   return evaluate_node(view);
 }
 
 std::vector<Tensor> GraphRunner::run_mac(const Step& step, const NodeView& view,
-                                         const Observers& observers, Workspace& workspace) const {
+                                         const Observers& observers, State& state) const {
   const std::vector<Shape> shapes = step.op->infer_shape(view);  // checks the node
+  if (!observers.mac && step.constant_weights && has_layer(view)) {
+    if (auto outputs = run_layer(step, view, observers, state)) return *outputs;
+  }
   const std::vector<IntegerMatmul> matmuls = step.op->mac->matmuls(view);
   IntegerSums all;
   for (const IntegerMatmul& matmul : matmuls) {
     if (options_.datapath != nullptr) check_operands(*step.node, matmul);
     std::unique_ptr<IntegerAccumulator> own;
     const bool keep = step.constant_weights && matmuls.size() == 1;
-    IntegerSums sums = accumulator(step, matmul, keep, own)->run(matmul, workspace);
+    IntegerSums sums = accumulator(step, matmul, keep, own)->run(matmul, state.workspace);
     if (matmuls.size() == 1) {
       all = std::move(sums);
       break;
@@ -189,7 +258,45 @@ const IntegerAccumulator* GraphRunner::accumulator(const Step& step, const Integ
   }
   const std::lock_guard lock(*step.mutex);
   if (!step.accumulator) step.accumulator = make();
-  return step.accumulator.get();
+  if (step.accumulator->suits(matmul)) return step.accumulator.get();
+  own = make();
+  return own.get();
+}
+
+std::optional<std::vector<Tensor>> GraphRunner::run_layer(const Step& step, const NodeView& view,
+                                                          const Observers& observers,
+                                                          State& state) const {
+  const Tensor& ifmap = view.tensor(0, "ifmap");
+  if (ifmap.rank() < 2) return std::nullopt;
+  {
+    const std::lock_guard lock(*step.mutex);
+    if (!step.layer_tried) step.layer = node_layer(graph_, *step.node, ifmap, options_);
+    step.layer_tried = true;
+  }
+  if (!step.layer) return std::nullopt;
+  const QuantizedNetwork& network = step.layer->network;
+  const Shape image(ifmap.shape().begin() + 1, ifmap.shape().end());
+  if (network.tensor(network.input).shape != image) return std::nullopt;
+  const QuantizedTensor& ofmap = network.tensor(network.output);
+  const int64_t images = ifmap.shape()[0];
+  copy_codes(ifmap, state.ifmap);
+  state.ofmap.resize(static_cast<size_t>(images * ofmap.elements()));
+  LayerRecord record;  // without a census
+  step.layer->runner->run({state.ifmap}, state.ofmap, images, state.workspace, record);
+  if (observers.counts) observers.counts(*step.node, record.counts);
+  Shape shape = ofmap.shape;
+  shape.insert(shape.begin(), images);
+  const auto operands = quantized_operands(*step.node);
+  Tensor result =
+      view.output(view.tensor(operands->ofmap->zero_point, "y_zero_point").type(), shape);
+  visit_type(result.type(), [&](auto stored) {
+    using T = decltype(stored);
+    T* const to = result.write<T>().data();
+    const int32_t* const from = state.ofmap.data();
+    const auto count = static_cast<size_t>(result.elements());
+    for (size_t i = 0; i < count; ++i) to[i] = static_cast<T>(from[i]);
+  });
+  return std::vector<Tensor>{result};
 }
 
 // Weights are judged by their codes, the ifmap by its stated bits or else its type.

@@ -2,6 +2,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -42,23 +43,36 @@ class GraphRunner {
   ~GraphRunner();
 
   using Tensors = std::map<std::string, Tensor>;
-  // Either may be empty. Called in the order of the nodes.
+  // Each may be empty. Called in the order of the nodes.
   struct Observers {
     std::function<void(const std::string& value, const Tensor& tensor)> value;
     std::function<void(const MacObservation& observation)> mac;
+    // Counts alone, which leaves the sums inside the kernels.
+    std::function<void(const GraphNode& node, const OverflowCounts& counts)> counts;
+  };
+  // Scratch memory of one thread, kept from run to run.
+  struct State {
+    Workspace workspace;
+    std::vector<int32_t> ifmap, ofmap;
   };
   // One tensor per used input, of its type and shape (an open extent takes any). Returns
   // every output. Throws InputError, naming the node, for what does not fit.
-  Tensors run(const Tensors& inputs, const Observers& observers = {}) const;
+  Tensors run(const Tensors& inputs, const Observers& observers = {}) const {
+    State state;
+    return run(inputs, observers, state);
+  }
+  Tensors run(const Tensors& inputs, const Observers& observers, State& state) const;
 
   const Graph& graph() const { return graph_; }
 
  private:
   struct Step;
   std::vector<Tensor> run_step(const Step& step, const std::vector<const Tensor*>& inputs,
-                               const Observers& observers, Workspace& workspace) const;
+                               const Observers& observers, State& state) const;
   std::vector<Tensor> run_mac(const Step& step, const NodeView& view, const Observers& observers,
-                              Workspace& workspace) const;
+                              State& state) const;
+  std::optional<std::vector<Tensor>> run_layer(const Step& step, const NodeView& view,
+                                               const Observers& observers, State& state) const;
   const IntegerAccumulator* accumulator(const Step& step, const IntegerMatmul& matmul, bool keep,
                                         std::unique_ptr<IntegerAccumulator>& own) const;
   void check_operands(const GraphNode& node, const IntegerMatmul& matmul) const;

@@ -27,6 +27,11 @@ class IntegerAccumulator {
   IntegerAccumulator(const IntegerMatmul& matmul, const KernelTable& kernels);
 
   IntegerSums run(const IntegerMatmul& matmul, Workspace& workspace) const;
+  // Whether it was made for this workload and format: networks may run on several image sizes.
+  bool suits(const IntegerMatmul& matmul) const {
+    return std::get<MatmulWorkload>(layer_.workload) == matmul.workload &&
+           ifmap_.format == matmul.ifmap_format;
+  }
 
  private:
   LayerSums reference(const IntegerMatmul& matmul, int64_t image,

@@ -175,7 +175,8 @@ inline int32_t shift_limited(int64_t value, int shift, int64_t low, int64_t high
   return static_cast<int32_t>(value);
 }
 
-void requantize(const RequantizeJob& job) {
+void requantize(const RequantizeJob& given) {
+  const RequantizeJob job = given;  // a copy of its own, which no store to the codes can change
   const int32_t low = job.q_min - job.zero_point, high = job.q_max - job.zero_point;
   if (job.use_float) {
     const auto low_real = static_cast<float>(low), high_real = static_cast<float>(high);
@@ -192,7 +193,8 @@ void requantize(const RequantizeJob& job) {
 }
 
 template <bool kSecond>
-inline void elementwise_loop(const ElementwiseJob& job) {
+inline void elementwise_loop(const ElementwiseJob& given) {
+  const ElementwiseJob job = given;  // as in requantize()
   const int32_t low = job.q_min - job.zero_point, high = job.q_max - job.zero_point;
   const auto low_real = static_cast<float>(low), high_real = static_cast<float>(high);
   if (job.use_float && kSecond) {

@@ -30,7 +30,8 @@ std::vector<ElementwiseRequantizer::Operand> operands_of(
 ChannelRequantizer::ChannelRequantizer(const RequantizeConfig& config, float ifmap_scale,
                                        float weight_scale, const TensorQuantization& ofmap,
                                        int32_t q_min, int32_t q_max, const KernelTable& kernels)
-    : reference_(config, ifmap_scale, weight_scale, ofmap.scale, ofmap.zero_point, q_min, q_max),
+    : reference_(config, ifmap_scale, weight_scale, ofmap.scale, ofmap.zero_point, q_min, q_max,
+                 ofmap.format.is_signed),
       kernels_(&kernels) {
   job_.zero_point = ofmap.zero_point;
   job_.q_min = q_min;

@@ -186,8 +186,14 @@ namespace {
 Requantizer make_requantizer(const NodeView& node, const RequantizeConfig& config,
                              float ifmap_scale, float weight_scale, const OutputCodes& output) {
   try {
-    return {config,       ifmap_scale, weight_scale, output.scale, output.zero_point,
-            output.q_min, output.q_max};
+    return {config,
+            ifmap_scale,
+            weight_scale,
+            output.scale,
+            output.zero_point,
+            output.q_min,
+            output.q_max,
+            integer_format(output.type)->is_signed};
   } catch (const std::invalid_argument&) {
     refuse_ratio(node);
   }
