@@ -96,8 +96,8 @@ class OperatorFuser {
       } else {
         return node;
       }
-      limits.low = std::clamp(limits.low, own.low, own.high);
-      limits.high = std::clamp(limits.high, own.low, own.high);
+      limits.low = std::clamp(own.low, limits.low, limits.high);  // the later node decides
+      limits.high = std::clamp(own.high, limits.low, limits.high);
       passed.push_back(value);
       value = node->inputs[0];
       node = editor_.only_reader_of(value);

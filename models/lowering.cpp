@@ -12,6 +12,7 @@ namespace widthwise {
 LayerBuilder::LayerBuilder(const Graph& graph, const ValueShapes& shapes)
     : graph_(graph), shapes_(shapes), readers_(reader_counts(graph)) {
   network_.name = graph.name;
+  for (const GraphNode& node : graph.nodes) names_.insert(node.name);
   network_.input = tensor(graph.inputs[0].name);
 }
 
@@ -24,9 +25,12 @@ int LayerBuilder::tensor(const std::string& value) {
   return found->second;
 }
 
-std::string LayerBuilder::unique_name(const std::string& wanted) {
-  std::string name = wanted;
-  for (int i = 1; !names_.emplace(name, 1).second; ++i) name = fmt::format("{}_{}", wanted, i);
+// The node's for its first layer, so that the node can be found by it.
+std::string LayerBuilder::unique_name(const std::string& node) {
+  if (named_.insert(node).second) return node;
+  std::string name;
+  for (int i = 1; name.empty() || !names_.insert(name).second; ++i)
+    name = fmt::format("{}_{}", node, i);
   return name;
 }
 

@@ -1,5 +1,6 @@
 #pragma once
 #include <map>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -36,14 +37,14 @@ class LayerBuilder {
 
  private:
   int tensor(const std::string& value);
-  std::string unique_name(const std::string& wanted);
+  std::string unique_name(const std::string& node);
 
   const Graph& graph_;
   const ValueShapes& shapes_;
   std::map<std::string, int> readers_;
   std::map<std::string, int> index_;      // value -> tensor
   std::map<std::string, size_t> writer_;  // value -> layer
-  std::map<std::string, int> names_;      // of layers
+  std::set<std::string> names_, named_;   // of nodes and layers; of nodes that have a layer
   FloatNetwork network_;
 };
 

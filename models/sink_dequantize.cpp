@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <optional>
 
 #include "models/fuse_passes.h"
 #include "models/graph_editor.h"
@@ -108,8 +109,26 @@ class Sinker {
       if (!first) first = d;
       value = d->codes;
     }
+    const auto format = widest(move.inputs);
     keep_moved(node, std::move(move), *first);
+    const std::string& joined = editor_.dequantized(node.outputs.at(0))->codes;
+    editor_.graph().formats.erase(joined);
+    if (format) editor_.graph().formats[joined] = *format;
     return true;
+  }
+
+  // That holds the codes of all these values; nothing if one may have any of its type.
+  std::optional<IntegerFormat> widest(const std::vector<std::string>& codes) {
+    std::optional<IntegerFormat> all;
+    for (const std::string& value : codes) {
+      const auto found = editor_.graph().formats.find(value);
+      if (found == editor_.graph().formats.end()) return std::nullopt;
+      const IntegerFormat& one = found->second;
+      if (!all) all = one;
+      all->is_signed = all->is_signed || one.is_signed;
+      while (!all->holds(one.min()) || !all->holds(one.max())) ++all->bits;
+    }
+    return all;
   }
 
   void keep_moved(const GraphNode& node, GraphNode move, const Dequantized& d) {

@@ -123,19 +123,29 @@ SlidingWindow read_sliding_window(const NodeView& node, const std::vector<int64_
 Window workload_window(const NodeView& node, const SlidingWindow& window, int64_t ofmap_channels) {
   const Shape& ifmap = node.shape(0);
   const size_t rank = window.axes.size();
-  if (rank > 2) {
-    node.refuse("ifmap",
-                fmt::format("has the shape {}, allowed are 1-D and 2-D images: [N, C, L] "
-                            "or [N, C, H, W]",
-                            shape_text(ifmap)),
-                "reshape 3-D data, or split it");
-  }
   Axis rows, cols = window.axes[rank - 1];
   if (rank == 2) rows = window.axes[0];
-  // ceil_mode: windows that reach beyond the stated pads.
+  if (rank > 2) {
+    for (size_t i = 0; i + 1 < rank; ++i) {
+      const Axis& axis = window.axes[i];
+      if (axis.kernel != 1 || axis.stride != 1 || axis.begin != 0 || axis.end != 0) {
+        node.refuse("ifmap",
+                    fmt::format("has the shape {}, allowed are windows over one or two axes: "
+                                "[N, C, L] or [N, C, H, W]",
+                                shape_text(ifmap)),
+                    "reshape 3-D data, or split it");
+      }
+      rows.extent *= axis.extent;
+    }
+    rows.ofmap = rows.extent;
+  }
+  // ceil_mode: windows that reach beyond the stated pads, or pads in which no window may begin.
   for (Axis* axis : {&rows, &cols}) {
-    axis->end = std::max(
-        axis->end, (axis->ofmap - 1) * axis->stride + axis->span() - axis->begin - axis->extent);
+    const int64_t reached =
+        (axis->ofmap - 1) * axis->stride + axis->span() - axis->begin - axis->extent;
+    const int64_t room = axis->extent + axis->begin + axis->end - axis->span();
+    if (reached > axis->end || room / axis->stride >= axis->ofmap)
+      axis->end = std::max<int64_t>(reached, 0);
   }
   return {.ifmap_channels = ifmap[1],
           .ifmap_rows = rows.extent,

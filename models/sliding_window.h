@@ -27,7 +27,8 @@ struct SlidingWindow {
 // Source: ONNX operators Conv, MaxPool, AveragePool.
 SlidingWindow read_sliding_window(const NodeView& node, const std::vector<int64_t>& kernel);
 
-// The same as a 2-D workload's window; a 1-D window has one row. Refuses three axes and more.
+// The same as a 2-D workload's window; a 1-D window has one row. Of three axes and more the window
+// may slide over the last one only: the others are rows. Refuses the rest.
 Window workload_window(const NodeView& node, const SlidingWindow& window, int64_t ofmap_channels);
 
 // Refuses a window of which no tap lies inside the ifmap: its maximum is not defined.

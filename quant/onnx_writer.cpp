@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <map>
+#include <set>
 
 #include "core/error.h"
 #include "quant/quantized_values.h"
@@ -27,22 +28,46 @@ class Writer {
   std::string run() {
     const GraphValue& input = graph_.inputs.at(0);
     model_.add_input(input);
-    model_.add_output(graph_.outputs.at(0));
+    GraphValue output = graph_.outputs.at(0);
+    output.shape = with_batch(network_.tensor(network_.output).shape, GraphValue::kSymbolic);
+    model_.add_output(output);
     renamed_[input.name] = input.name + "_quantized";
     values_->quantize(input.name, renamed_[input.name], tensors_.at(input.name)->quantization);
-    for (const GraphNode& node : graph_.nodes) write_node(node);
+    for (const GraphNode& node : graph_.nodes) write_layer(node);
     return model_.bytes();
   }
 
  private:
+  static Shape with_batch(Shape shape, int64_t batch) {
+    shape.insert(shape.begin(), batch);
+    return shape;
+  }
+
   // Average pooling stays the operator that it is; a constant added to every channel does not,
   // because the layer adds an integer.
-  bool is_product(const QuantizedLayer& layer, const MatmulWorkload& workload) const {
-    return !workload.unit_weights || (layer.operator_type == "Add" && rank(layer) > 1);
+  static bool is_product(const QuantizedLayer& layer, const MatmulWorkload& workload) {
+    const bool pool =
+        layer.operator_type == "AveragePool" || layer.operator_type == "GlobalAveragePool";
+    const bool dilated = workload.window.dilation_rows > 1 || workload.window.dilation_cols > 1;
+    return !workload.unit_weights || !pool || dilated;  // ONNX Runtime's integer pool has none
   }
 
   size_t rank(const QuantizedLayer& layer) const {  // without the batch
     return network_.tensor(layer.ifmaps[0]).shape.size();
+  }
+
+  // The node with the Relu and Clip behind it that its layer has taken in, which keeps the layers'
+  // order: the value in between is no tensor of the network, and nobody else reads it.
+  void write_layer(const GraphNode& first) {
+    const GraphNode* node = &first;
+    while (node != nullptr && written_.insert(node).second) {
+      write_node(*node);
+      const std::string& value = node->outputs.at(0);
+      node = nullptr;
+      for (const GraphNode& reader : graph_.nodes) {
+        if (tensors_.count(value) == 0 && reader.inputs.at(0) == value) node = &reader;
+      }
+    }
   }
 
   void write_node(const GraphNode& node) {
@@ -58,11 +83,16 @@ class Writer {
     if (matmul != matmuls_.end()) {
       write_matmul(node.name, *matmul->second, ifmap_of(node, *matmul->second), outputs);
     } else {
+      GraphNode written = node;
+      if (node.op_type == "Reshape") {
+        inputs.at(1) = reshaped_to(node.outputs.at(0));
+        written.attributes.erase("allowzero");
+      }
       for (const std::string& input : inputs) {
         const auto constant = graph_.initializers.find(input);
         if (constant != graph_.initializers.end()) model_.add_constant(input, constant->second);
       }
-      ModelBuilder::copy_attributes(node,
+      ModelBuilder::copy_attributes(written,
                                     model_.add_node(node.op_type, node.name, inputs, outputs));
     }
     for (size_t i = 0; i < outputs.size(); ++i) {
@@ -70,6 +100,14 @@ class Writer {
       if (found != tensors_.end())
         values_->quantize(outputs[i], node.outputs[i], found->second->quantization);
     }
+  }
+
+  // A Reshape may state the batch as 1, or as the one that the network was exported with: 0 copies
+  // it. Returns the constant.
+  std::string reshaped_to(const std::string& output) {
+    const std::string shape = output + "_shape";
+    model_.add_constant(shape, Tensor::list(with_batch(tensors_.at(output)->shape, 0)));
+    return shape;
   }
 
   // The file's name of the layer's ifmap: a constant may be the node's first input.
@@ -87,12 +125,23 @@ class Writer {
                     const std::vector<std::string>& outputs) {
     const auto& workload = std::get<MatmulWorkload>(layer.workload);
     const Window& w = workload.window;
-    const float ifmap_scale = network_.tensor(layer.ifmaps[0]).quantization.scale;
+    const QuantizedTensor &from = network_.tensor(layer.ifmaps[0]),
+                          &to = network_.tensor(layer.ofmap);
+    const float ifmap_scale = from.quantization.scale;
+    const bool channels_first =
+        from.shape[0] == w.ifmap_channels && to.shape[0] == w.ofmap_channels;
+    if (!channels_first) {  // one row, multiplied along its last axis
+      model_.add_node("MatMul", name,
+                      {ifmap, values_->weights(transposed(layer, workload),
+                                               {w.ifmap_channels, w.ofmap_channels}, 1)},
+                      outputs);
+      return;
+    }
     if (rank(layer) == 1) {  // Gemm with the weight as it lies in the layer, [oc, K]
       const QuantizedLayer dense = workload.groups == 1 ? layer : dense_layer(layer, workload);
       auto* gemm =
           model_.add_node("Gemm", name,
-                          {ifmap, values_->weights(dense, {w.ofmap_channels, w.ifmap_channels}),
+                          {ifmap, values_->weights(dense, {w.ofmap_channels, w.ifmap_channels}, 0),
                            values_->bias(dense, ifmap_scale)},
                           outputs);
       return ModelBuilder::set_integer(gemm, "transB", 1);
@@ -106,7 +155,7 @@ class Writer {
     Shape shape = {w.ofmap_channels, workload.group_ifmap_channels()};
     for (const int64_t extent : spatial(w.kernel_rows, w.kernel_cols, 1)) shape.push_back(extent);
     auto* out = model_.add_node(
-        "Conv", name, {ifmap, values_->weights(layer, shape), values_->bias(layer, ifmap_scale)},
+        "Conv", name, {ifmap, values_->weights(layer, shape, 0), values_->bias(layer, ifmap_scale)},
         outputs);
     ModelBuilder::set_integer(out, "group", workload.groups);
     ModelBuilder::set_integers(out, "kernel_shape", spatial(w.kernel_rows, w.kernel_cols, 1));
@@ -115,6 +164,18 @@ class Writer {
     std::vector<int64_t> pads = spatial(w.pad_top, w.pad_left, 0);
     for (const int64_t pad : spatial(w.pad_bottom, w.pad_right, 0)) pads.push_back(pad);
     ModelBuilder::set_integers(out, "pads", pads);
+  }
+
+  // Weights [K, oc], as a MatMul has them; it has no bias, so neither has the layer.
+  static QuantizedLayer transposed(const QuantizedLayer& layer, const MatmulWorkload& workload) {
+    const auto rows = static_cast<size_t>(workload.window.ofmap_channels),
+               cols = static_cast<size_t>(workload.window.ifmap_channels);
+    QuantizedLayer turned = layer;
+    for (size_t k = 0; k < cols; ++k) {
+      for (size_t oc = 0; oc < rows; ++oc)
+        turned.weights[k * rows + oc] = layer.weights[oc * cols + k];
+    }
+    return turned;
   }
 
   // A layer of groups over features as one product: weights of other groups are 0.
@@ -140,6 +201,7 @@ class Writer {
   std::map<std::string, const QuantizedTensor*> tensors_;
   std::map<std::string, const QuantizedLayer*> matmuls_;
   std::map<std::string, std::string> renamed_;
+  std::set<const GraphNode*> written_;
 };
 
 }  // namespace

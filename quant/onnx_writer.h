@@ -19,7 +19,8 @@ enum class QuantizedFile {
 // integers at scale ifmap * weight. `folded` is the graph that the network came from. Importing it
 // again (models/fuse.h, quant/quantized_import.h) gives the same layers.
 // Throws InputError for an older opset; for kQcdq weight zero points that differ by channel (ONNX
-// Runtime refuses them) and operands of more than 8 bits; for kQonnx bias codes beyond 2^24.
+// Runtime refuses them) and operands of more than 8 bits; for kQonnx bias codes that float32 does
+// not hold (from 2^22 on).
 std::string write_quantized(const Graph& folded, const QuantizedNetwork& network,
                             QuantizedFile kind);
 

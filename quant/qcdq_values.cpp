@@ -23,7 +23,7 @@ class QcdqValues : public QuantizedValues {
                     {clip(codes, q.format), scale, zero_point}, {to});
   }
 
-  std::string weights(const QuantizedLayer& layer, const Shape& shape) override {
+  std::string weights(const QuantizedLayer& layer, const Shape& shape, size_t axis) override {
     const std::string codes = layer.name + "_weight_codes", scale = layer.name + "_weight_scale",
                       zero_point = layer.name + "_weight_zero_point",
                       value = layer.name + "_weight";
@@ -49,7 +49,7 @@ class QcdqValues : public QuantizedValues {
     model_.add_codes(zero_point, layer.weight_format, extent, zero_points);
     auto* node = model_.add_node("DequantizeLinear", value + "_DequantizeLinear",
                                  {clip(codes, layer.weight_format), scale, zero_point}, {value});
-    if (per_channel) ModelBuilder::set_integer(node, "axis", 0);
+    if (per_channel) ModelBuilder::set_integer(node, "axis", static_cast<int64_t>(axis));
     return value;
   }
 

@@ -1,5 +1,9 @@
 #include <fmt/format.h>
 
+#include <cmath>
+#include <limits>
+#include <optional>
+
 #include "core/error.h"
 #include "quant/quantized_values.h"
 
@@ -23,20 +27,20 @@ class QonnxValues : public QuantizedValues {
     add_quant(from, to, q.format.bits, q.format.is_signed);
   }
 
-  std::string weights(const QuantizedLayer& layer, const Shape& shape) override {
+  std::string weights(const QuantizedLayer& layer, const Shape& shape, size_t axis) override {
     const std::string value = layer.name + "_weight";
-    const int64_t channels = shape[0];
-    const auto run = std::ssize(layer.weights) / channels;
+    const int64_t channels = shape[axis];
+    const auto run = axis == 0 ? std::ssize(layer.weights) / channels : 1;
     std::vector<float> reals;
     for (size_t i = 0; i < layer.weights.size(); ++i) {
-      const int64_t oc = static_cast<int64_t>(i) / run;
+      const int64_t oc = static_cast<int64_t>(i) / run % channels;
       reals.push_back(static_cast<float>(layer.weights[i] - layer.weight_zero_point(oc)) *
                       layer.weight_scale(oc));
     }
     Shape extent;
     if (layer.weight_scales.size() > 1) {
       extent.assign(shape.size(), 1);
-      extent[0] = channels;
+      extent[axis] = channels;
     }
     std::vector<float> zero_points;
     for (size_t i = 0; i < layer.weight_scales.size(); ++i)
@@ -49,23 +53,23 @@ class QonnxValues : public QuantizedValues {
   }
 
   std::string bias(const QuantizedLayer& layer, float ifmap_scale) override {
-    constexpr int32_t kExact = 1 << 24;  // float32 holds every integer up to here
     const std::string value = layer.name + "_bias";
     const Shape channels = {std::ssize(layer.bias)};
     std::vector<float> reals, scales;
     for (int64_t oc = 0; oc < channels[0]; ++oc) {
       const int32_t code = layer.bias[static_cast<size_t>(oc)];
-      if (code > kExact || code < -kExact) {
+      scales.push_back(ifmap_scale * layer.weight_scale(oc));
+      const auto real = real_of(code, scales.back());
+      if (!real) {
         throw InputError({.file = "",
                           .where = "layer '" + layer.name + "'",
                           .field = "bias",
-                          .problem = fmt::format("is {} in channel {}, QONNX carries integers as "
-                                                 "float32: allowed -2^24..2^24",
+                          .problem = fmt::format("is {} in channel {}, which no float32 divided by "
+                                                 "its scale gives: QONNX holds about 2^23",
                                                  code, oc),
                           .fix = "write QDQ, whose biases are integers"});
       }
-      scales.push_back(ifmap_scale * layer.weight_scale(oc));
-      reals.push_back(static_cast<float>(code) * scales.back());
+      reals.push_back(*real);
     }
     model_.add_constant(value + "_real", Tensor::floats(channels, reals));
     model_.add_constant(value + "_scale", Tensor::floats(channels, scales));
@@ -75,6 +79,17 @@ class QonnxValues : public QuantizedValues {
   }
 
  private:
+  // A real number that Quant, which divides in float32, takes to the code.
+  static std::optional<float> real_of(int32_t code, float scale) {
+    constexpr float kInfinity = std::numeric_limits<float>::infinity();
+    const float product = static_cast<float>(code) * scale;
+    for (const float real :
+         {product, std::nextafter(product, kInfinity), std::nextafter(product, -kInfinity)}) {
+      if (static_cast<double>(std::nearbyint(real / scale)) == code) return real;
+    }
+    return std::nullopt;
+  }
+
   // Scale and zero point are constants <to>_scale and <to>_zero_point.
   void add_quant(const std::string& from, const std::string& to, int bits, bool is_signed) {
     model_.add_float(to + "_bits", static_cast<float>(bits));

@@ -6,6 +6,8 @@
 #include <cmath>
 #include <map>
 #include <numeric>
+#include <set>
+#include <utility>
 
 #include "core/error.h"
 #include "models/code_clip.h"
@@ -25,7 +27,9 @@ Shape without_batch(const Shape& shape) {
 
 class Importer {
  public:
-  explicit Importer(const Graph& graph) : graph_(graph) {}
+  explicit Importer(const Graph& graph) : graph_(graph), readers_(reader_counts(graph)) {
+    for (const GraphNode& node : graph.nodes) names_.insert(node.name);
+  }
 
   QuantizedNetwork run() {
     check_ends();
@@ -189,6 +193,8 @@ class Importer {
     if (codes == dequantized_.end())
       view(node).refuse(fmt::format("input '{}'", value), "is not made of codes",
                         "quantize the operator that writes it");
+    if (limited == limited_.end() && requantize_concat(codes->second, real, node.outputs[0], q))
+      return;
     QuantizedLayer out = layer(node, limited != limited_.end() ? limited->second.op : "Identity");
     if (limited != limited_.end()) out.name = limited->second.name;
     out.workload = ElementwiseWorkload{ElementwiseWorkload::Kind::kClamp,
@@ -201,20 +207,44 @@ class Importer {
     added.q_max = std::min(added.q_max, quantize_value(limited->second.high, q));
   }
 
+  // Tensors of one quantization that are joined and quantized again: the layer that joins them
+  // rescales them.
+  bool requantize_concat(const std::string& codes, const std::string& real,
+                         const std::string& output, const TensorQuantization& q) {
+    const int index = tensors_.at(codes);
+    const auto writer = std::find_if(network_.layers.begin(), network_.layers.end(),
+                                     [&](const QuantizedLayer& one) { return one.ofmap == index; });
+    if (writer == network_.layers.end() || writer->ifmaps.size() < 2 ||
+        !std::holds_alternative<MoveWorkload>(writer->workload) || readers_.at(codes) != 1 ||
+        readers_.at(real) != 1)
+      return false;
+    QuantizedTensor& tensor = network_.tensors[static_cast<size_t>(index)];
+    tensor.quantization = q;
+    tensor.name = output;
+    tensors_[output] = index;
+    writer->q_min = static_cast<int32_t>(q.format.min());
+    writer->q_max = static_cast<int32_t>(q.format.max());
+    return true;
+  }
+
   void import_limits(const GraphNode& node) {
     const auto found = limited_.find(node.inputs[0]);
     Limited limited{.value = node.inputs[0], .op = node.op_type, .name = node.name};
     if (found != limited_.end()) limited = found->second;
-    float low = node.op_type == "Relu" ? 0.0F : limited.low, high = limited.high;
+    constexpr float kInfinity = std::numeric_limits<float>::infinity();
+    float low = node.op_type == "Relu" ? 0.0F : -kInfinity, high = kInfinity;
     if (node.op_type == "Clip") {
       const NodeView v = view(node);
-      low = v.real("min", limited.low);
-      high = v.real("max", limited.high);
+      low = v.real("min", low);
+      high = v.real("max", high);
       if (v.has_input(1)) low = static_cast<float>(v.float_constant(1, "min").real(0));
       if (v.has_input(2)) high = static_cast<float>(v.float_constant(2, "max").real(0));
+      if (!(low <= high))
+        v.refuse("min, max", fmt::format("are {} and {}, min must not be above max", low, high),
+                 "exchange the limits");
     }
-    limited.low = std::max(limited.low, low);
-    limited.high = std::min(limited.high, high);
+    limited.low = std::clamp(limited.low, low, high);
+    limited.high = std::clamp(limited.high, low, high);
     limited_[node.outputs[0]] = limited;
   }
 
@@ -230,8 +260,9 @@ class Importer {
     tensors_[node.outputs[0]] = found->second;
     for (QuantizedLayer& layer : network_.layers) {
       if (layer.ofmap != found->second) continue;
-      layer.q_min = std::max(layer.q_min, static_cast<int32_t>(clip.low));
-      layer.q_max = std::min(layer.q_max, static_cast<int32_t>(clip.high));
+      const auto low = static_cast<int32_t>(clip.low), high = static_cast<int32_t>(clip.high);
+      layer.q_min = std::clamp(layer.q_min, low, high);
+      layer.q_max = std::clamp(layer.q_max, low, high);
     }
   }
 
@@ -265,12 +296,37 @@ class Importer {
       out.weight_scales.assign(values.begin(), values.end());
       const auto alpha = v.real("alpha", 1);
       for (float& scale : out.weight_scales) scale *= alpha;
-      out.weight_zero_points = matmul.weight_zero_points;
-      const auto& zero_points = out.weight_zero_points;
-      if (std::all_of(zero_points.begin(), zero_points.end(), [](int32_t z) { return z == 0; }))
-        out.weight_zero_points.clear();
+      set_weight_zero_points(out, matmul.weight_zero_points);
+      adds_only(out);
     }
     add_layer(node, std::move(out), quantization(node, output_scale, node.outputs[0]));
+  }
+
+  // As many as there are scales, or none.
+  static void set_weight_zero_points(QuantizedLayer& layer, std::vector<int32_t> zero_points) {
+    const auto all = [&](int32_t wanted) {
+      return std::all_of(zero_points.begin(), zero_points.end(),
+                         [wanted](int32_t z) { return z == wanted; });
+    };
+    if (all(0)) return;
+    if (all(zero_points[0])) {
+      zero_points.resize(layer.weight_scales.size(), zero_points[0]);
+    } else {
+      layer.weight_scales.resize(zero_points.size(), layer.weight_scales[0]);
+    }
+    layer.weight_zero_points = std::move(zero_points);
+  }
+
+  // One-bit weights of 1 that keep the channels apart are additions: a constant per channel is
+  // written so.
+  static void adds_only(QuantizedLayer& layer) {
+    auto& workload = std::get<MatmulWorkload>(layer.workload);
+    const Window& w = workload.window;
+    workload.unit_weights =
+        layer.weight_format == IntegerFormat{1, false} && layer.weight_zero_points.empty() &&
+        layer.weight_scales.size() == 1 && workload.groups == w.ifmap_channels &&
+        w.ofmap_channels == w.ifmap_channels &&
+        std::all_of(layer.weights.begin(), layer.weights.end(), [](int32_t c) { return c == 1; });
   }
 
   void import_add(const GraphNode& node) {
@@ -329,15 +385,23 @@ class Importer {
     const size_t moved = node.op_type == "Concat" ? node.inputs.size() : 1;
     QuantizedLayer out = layer(node, node.op_type);
     for (size_t i = 0; i < moved; ++i) out.ifmaps.push_back(known_codes(node, node.inputs[i]));
+    bool named_so = false;
     for (size_t i = 0; i < node.outputs.size(); ++i) {
-      if (node.outputs[i].empty()) continue;
+      if (!readers_.contains(node.outputs[i])) continue;
       QuantizedLayer one = out;
-      if (i > 0) one.name += fmt::format("_{}", i);
+      if (std::exchange(named_so, true)) one.name = unique_name(node.name);
       one.workload = move_of(node, moved, i);
       GraphNode named = node;
       named.outputs = {node.outputs[i]};
       add_layer(named, std::move(one), network_.tensor(out.ifmaps[0]).quantization);
     }
+  }
+
+  std::string unique_name(const std::string& wanted) {
+    std::string name;
+    for (int i = 1; name.empty() || !names_.insert(name).second; ++i)
+      name = fmt::format("{}_{}", wanted, i);
+    return name;
   }
 
   // Where every element of an output comes from: the node moves the indices themselves.
@@ -371,6 +435,8 @@ class Importer {
   };
 
   const Graph& graph_;
+  std::map<std::string, int> readers_;
+  std::set<std::string> names_;  // of nodes and layers
   ValueShapes shapes_;
   QuantizedNetwork network_;
   std::map<std::string, int> tensors_;              // value of codes -> tensor

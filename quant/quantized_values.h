@@ -13,8 +13,9 @@ class QuantizedValues {
   // Real `from` becomes `to`, which holds codes as real numbers.
   virtual void quantize(const std::string& from, const std::string& to,
                         const TensorQuantization& quantization) = 0;
-  // Codes of a layer's weights [oc, ...] in this shape. Returns the real value.
-  virtual std::string weights(const QuantizedLayer& layer, const Shape& shape) = 0;
+  // Codes of a layer's weights in this shape, which has the output channels along an axis: the
+  // first or the last. Returns the real value.
+  virtual std::string weights(const QuantizedLayer& layer, const Shape& shape, size_t axis) = 0;
   // Codes of a layer's bias at scale ifmap * weight. Returns the real value.
   virtual std::string bias(const QuantizedLayer& layer, float ifmap_scale) = 0;
 };

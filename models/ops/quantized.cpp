@@ -265,12 +265,12 @@ namespace {
 SlidingWindow convolution_window(const NodeView& node, size_t weight_input) {
   const Shape &ifmap = node.shape(0), &weight = node.shape(weight_input);
   const int64_t groups = node.integer("group", 1);
-  if (weight.size() != ifmap.size() || weight.size() < 3 || weight.size() > 4) {
+  if (weight.size() != ifmap.size() || weight.size() < 3) {
     node.refuse("weight",
-                fmt::format("has the shape {} for an ifmap of {}; allowed are 1-D and 2-D "
-                            "convolutions",
+                fmt::format("has the shape {} for an ifmap of {}; allowed are convolutions over "
+                            "all axes after the channels",
                             shape_text(weight), shape_text(ifmap)),
-                "reshape 3-D data, or split it");
+                "export the network again");
   }
   if (groups < 1 || ifmap[1] % groups != 0 || weight[0] % groups != 0 ||
       weight[1] != ifmap[1] / groups) {
