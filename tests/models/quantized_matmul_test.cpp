@@ -84,12 +84,12 @@ TEST(QLinearConv, Refusals) {
   };
   const Inputs good = conv_inputs(x, w, 1, real(1), 1, u8({}, {0}));
   Inputs inputs = good;
-  inputs[0] = u8({1, 1, 1, 1, 1}, {1});
-  inputs[3] = i8({1, 1, 1, 1, 1}, {1});
-  EXPECT_THAT(refusal(inputs), HasSubstr("1-D and 2-D convolutions"));
+  inputs[0] = u8({1, 1, 2, 1, 1}, {1, 1});
+  inputs[3] = i8({1, 1, 2, 1, 1}, {1, 1});
+  EXPECT_THAT(refusal(inputs), HasSubstr("allowed are windows over one or two axes"));
   inputs[0] = u8({}, {1});
   inputs[3] = i8({}, {1});
-  EXPECT_THAT(refusal(inputs), HasSubstr("1-D and 2-D convolutions"));
+  EXPECT_THAT(refusal(inputs), HasSubstr("allowed are convolutions over all axes"));
   inputs = good;
   inputs[2] = i8({}, {0});
   EXPECT_THAT(refusal(inputs), HasSubstr("x_zero_point is of type int8, needed uint8"));
