@@ -9,7 +9,6 @@
 #include "models/dataset.h"
 #include "models/model.h"
 #include "models/npy.h"
-#include "quant/calibrate.h"
 #include "quant/quantized_import.h"
 #include "sim/evaluate.h"
 #include "tests/conformance/model_folders.h"
@@ -49,24 +48,10 @@ Preprocessing preprocessing_of(const Kit& kit) {
 }
 
 Evaluation evaluate_float_network(const FloatNetwork& network, const DataSet& data) {
-  const int64_t classes = network.tensor(network.output).elements();
-  std::vector<ImageScore> scores(static_cast<size_t>(data.count()));
-  run_float(
-      network,
-      [&](int64_t first, int64_t count, std::span<float> values) {
-        data.read(first, count, values);
-      },
-      data.count(), {},
-      [&](const FloatBatch& batch) {
-        for (int64_t i = 0; i < batch.count; ++i) {
-          const auto at = static_cast<size_t>(batch.first + i);
-          scores[at] = score_image(
-              batch.output.subspan(static_cast<size_t>(i * classes), static_cast<size_t>(classes)),
-              data.labels()[at]);
-        }
-      },
-      Progress::none());
-  return summarize(scores);
+  const ImageSource source = [&](int64_t first, int64_t count, std::span<float> values) {
+    data.read(first, count, values);
+  };
+  return evaluate_float(network, source, data.count(), data.labels(), Progress::none());
 }
 
 // A datapath that takes every operand and never overflows, with the requantizer of a golden.
