@@ -144,7 +144,9 @@ int run(int argc, char** argv) {
       ->capture_default_str();
   quantize_verb->add_option("--preprocessing", quantize.preprocessing,
                             "YAML; without: beside the network, of the same name");
-  quantize_verb->add_option("--images", quantize.images, "spread over the data; 0: all")
+  quantize_verb
+      ->add_option("--images", quantize.images,
+                   "for the ranges: the first ones, or spread where classes lie in order; 0: all")
       ->capture_default_str();
   quantize_verb->add_flag("--per-tensor", quantize.per_tensor,
                           "weights: one scale per tensor, not per output channel");

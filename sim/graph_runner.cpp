@@ -233,6 +233,7 @@ std::vector<Tensor> GraphRunner::run_mac(const Step& step, const NodeView& view,
                                sums.overflow_counts.end());
     all.counts.merge(sums.counts);
   }
+  if (observers.counts) observers.counts(*step.node, all.counts);
   if (observers.mac)
     observers.mac({*step.node, shapes.at(0), all.values, all.overflow_counts, all.counts});
   constexpr RequantizeConfig kFloat32{.kind = RequantizeConfig::Kind::kFloat32};
