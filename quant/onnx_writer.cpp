@@ -146,11 +146,13 @@ class Writer {
                           outputs);
       return ModelBuilder::set_integer(gemm, "transB", 1);
     }
-    // Spatial axes: those of the window, or all of 1 where the layer works channel by channel.
+    // Spatial axes: those of the window. Of more than two the layer's window slides over the last.
     const size_t axes = rank(layer) - 1;
     const auto spatial = [&](int64_t rows, int64_t cols, int64_t other) {
-      if (axes > 2) return std::vector<int64_t>(axes, other);
-      return axes == 1 ? std::vector<int64_t>{cols} : std::vector<int64_t>{rows, cols};
+      if (axes == 2) return std::vector<int64_t>{rows, cols};
+      std::vector<int64_t> values(axes, other);
+      values.back() = cols;
+      return values;
     };
     Shape shape = {w.ofmap_channels, workload.group_ifmap_channels()};
     for (const int64_t extent : spatial(w.kernel_rows, w.kernel_cols, 1)) shape.push_back(extent);

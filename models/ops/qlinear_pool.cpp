@@ -118,18 +118,15 @@ std::vector<Tensor> finish(const NodeView& node, std::span<const int64_t> sums,
   const int64_t count = window(node).taps();
   std::vector<int32_t> codes;
   codes.reserve(sums.size());
-  if (config.kind == Kind::kFloat32) {
-    const float multiplier = x.scale / (y.scale * static_cast<float>(count));
-    OutputCodes unscaled = y;
-    unscaled.scale = 1;
-    const Requantizer requantize = make_requantizer(node, config, multiplier, 1, unscaled);
-    for (const int64_t sum : sums) codes.push_back(requantize(sum));
-  } else if (config.kind == Kind::kGemmlowp && x.scale == y.scale && x.zero_point == y.zero_point) {
+  if (config.kind == Kind::kGemmlowp && x.scale == y.scale && x.zero_point == y.zero_point) {
     for (const int64_t sum : sums)
       codes.push_back(tflite_average(sum + count * x.zero_point, count, y));
   } else {
+    const RequantizeScales scales = mean_scales(config, x.scale, count, y.scale);
+    OutputCodes scaled = y;
+    scaled.scale = scales.ofmap;
     const Requantizer requantize =
-        make_requantizer(node, config, x.scale, 1 / static_cast<float>(count), y);
+        make_requantizer(node, config, scales.ifmap, scales.weight, scaled);
     for (const int64_t sum : sums) codes.push_back(requantize(sum));
   }
   return {code_tensor(node, y.type, shape, codes)};
