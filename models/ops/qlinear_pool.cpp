@@ -24,6 +24,15 @@ SlidingWindow window(const NodeView& node) {
   return read_sliding_window(node, kernel);
 }
 
+// Whether the mean is taken of the integer sum: ONNX Runtime takes a window over the whole image
+// without pads as a global one, too.
+bool sums_integers(const NodeView& node) {
+  const auto axes = window(node).axes;
+  return global(node) || std::all_of(axes.begin(), axes.end(), [](const SlidingWindow::Axis& a) {
+           return a.kernel == a.extent && a.begin == 0 && a.end == 0;
+         });
+}
+
 std::vector<Shape> infer_shape(const NodeView& node) {
   return {window_ofmap_shape(node, window(node), node.shape(kX)[1])};
 }
@@ -113,7 +122,7 @@ std::vector<Tensor> finish(const NodeView& node, std::span<const int64_t> sums,
   const Shape shape = infer_shape(node)[0];
   const OperandCodes x = operand(node);
   const OutputCodes y = output(node);
-  if (config.kind == Kind::kFloat32 && !global(node))
+  if (config.kind == Kind::kFloat32 && !sums_integers(node))
     return {code_tensor(node, y.type, shape, float_averages(node))};
   const int64_t count = window(node).taps();
   std::vector<int32_t> codes;
@@ -133,7 +142,7 @@ std::vector<Tensor> finish(const NodeView& node, std::span<const int64_t> sums,
 }
 
 std::vector<Tensor> evaluate(const NodeView& node) {
-  if (!global(node)) return finish(node, {}, kOnnxRuntimeArithmetic);
+  if (!sums_integers(node)) return finish(node, {}, kOnnxRuntimeArithmetic);
   const SlidingWindow w = window(node);
   const OperandCodes x = operand(node);
   const std::vector<int32_t> ifmap = codes_of(x.tensor);
@@ -152,9 +161,10 @@ constexpr MacOperator kMac{matmuls, finish, true};
 
 // QLinearAveragePool, QLinearGlobalAveragePool: averages of codes; padded taps count for
 // count_include_pad only. In ONNX Runtime the former computes in float32 from the elements, which
-// finish() does too, the latter from the integer sum. On a datapath both are sums with weights of
-// 1, requantized by x_scale / (count * y_scale). code_offset, q_min and q_max are no part of them.
-// Source: ONNX Runtime's com.microsoft operators, version 1.
+// finish() does too, the latter (and a window over the whole image) from the integer sum. On a
+// datapath both are sums with weights of 1, requantized by x_scale / (count * y_scale).
+// code_offset, q_min and q_max are no part of them. Source: ONNX Runtime's com.microsoft operators,
+// version 1.
 extern const Operator kQLinearAveragePool, kQLinearGlobalAveragePool;
 const Operator kQLinearAveragePool{
     "QLinearAveragePool",
