@@ -2,7 +2,8 @@
 // file's own execution gave its ifmaps, so that no difference hides behind an earlier one.
 //
 // Allowed to differ, by one code and only where the exact value lies next to a tie:
-//   AveragePool: ONNX Runtime adds and divides in float32, a datapath adds integers
+//   AveragePool but over the whole image: ONNX Runtime adds and divides in float32, a datapath adds
+//   integers
 //   as the file says it (FuseFor::kFile), where ONNX Runtime does not fuse them and computes in
 //   float32: Add of two tensors and GlobalAveragePool; and Add of int8 codes that it sees as uint8
 #include <fmt/format.h>
@@ -88,15 +89,22 @@ class FileCodes {
   }
 
   bool may_differ(const QuantizedLayer& layer) const {
-    const bool adds = std::holds_alternative<ElementwiseWorkload>(layer.workload) &&
-                      layer.ifmaps.size() == 2;
+    const bool adds =
+        std::holds_alternative<ElementwiseWorkload>(layer.workload) && layer.ifmaps.size() == 2;
     if (!adds && layer.operator_type != "AveragePool" && layer.operator_type != "GlobalAveragePool")
       return false;
     return std::none_of(fused_.nodes.begin(), fused_.nodes.end(), [&](const GraphNode& node) {
       return node.name == layer.name &&
              ((node.op_type == "QLinearAdd" && !node.attributes.contains("code_offset")) ||
-              node.op_type == "QLinearGlobalAveragePool" || node.op_type == "QLinearConv");
+              node.op_type == "QLinearGlobalAveragePool" || node.op_type == "QLinearConv" ||
+              (node.op_type == "QLinearAveragePool" && over_all(layer)));
     });
+  }
+
+  static bool over_all(const QuantizedLayer& layer) {
+    const Window& w = std::get<MatmulWorkload>(layer.workload).window;
+    return w.kernel_rows == w.ifmap_rows && w.kernel_cols == w.ifmap_cols && w.pad_top == 0 &&
+           w.pad_left == 0 && w.pad_bottom == 0 && w.pad_right == 0;
   }
 
   void compare(const QuantizedLayer& layer, const Codes& wanted, const Codes& found) {
