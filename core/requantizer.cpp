@@ -177,6 +177,14 @@ int32_t Requantizer::operator()(int64_t accumulator) const {
   return static_cast<int32_t>(std::clamp<int64_t>(rounded + zero_point_, q_min_, q_max_));
 }
 
+RequantizeScales mean_scales(const RequantizeConfig& config, float ifmap_scale, int64_t taps,
+                             float ofmap_scale) {
+  const auto count = static_cast<float>(taps);
+  if (config.kind == RequantizeConfig::Kind::kFloat32)
+    return {.ifmap = ifmap_scale / (ofmap_scale * count), .weight = 1, .ofmap = 1};
+  return {.ifmap = ifmap_scale, .weight = 1 / count, .ofmap = ofmap_scale};
+}
+
 ElementwiseRequantizer::ElementwiseRequantizer(const RequantizeConfig& config,
                                                std::vector<Operand> operands, float ofmap_scale,
                                                int32_t zero_point, int32_t q_min, int32_t q_max)

@@ -89,6 +89,15 @@ class Requantizer {
   int32_t zero_point_, q_min_, q_max_;
 };
 
+// Scales with which Requantizer takes a sum of codes to their mean over `taps`. kFloat32 multiplies
+// by f32(ifmap_scale / f32(ofmap_scale * taps)), as ONNX Runtime's QLinearGlobalAveragePool does;
+// the others take f32(1 / taps) as the scale of weights of 1.
+struct RequantizeScales {
+  float ifmap, weight, ofmap;
+};
+RequantizeScales mean_scales(const RequantizeConfig& config, float ifmap_scale, int64_t taps,
+                             float ofmap_scale);
+
 // Maps one or two operand codes (element-wise addition, concatenation, clamp) to the ofmap's code:
 //   q = clamp(zero_point + round(sum_i (code_i - zero_point_i) * scale_i / ofmap_scale), q_min,
 //   q_max)

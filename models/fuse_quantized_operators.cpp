@@ -231,9 +231,9 @@ class OperatorFuser {
     if (!fused) return false;
     GraphNode& changed = editor_.writer_to_change(node.inputs[0]);
     changed.attributes["q_min"] =
-        std::max(attribute(changed, "q_min", std::numeric_limits<int64_t>::min()), clip->low);
+        std::clamp(attribute(changed, "q_min", clip->low), clip->low, clip->high);
     changed.attributes["q_max"] =
-        std::min(attribute(changed, "q_max", std::numeric_limits<int64_t>::max()), clip->high);
+        std::clamp(attribute(changed, "q_max", clip->high), clip->low, clip->high);
     editor_.rename_output(node.inputs[0], node.outputs[0]);
     return true;
   }

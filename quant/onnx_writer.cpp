@@ -2,10 +2,14 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <limits>
 #include <map>
 #include <set>
+#include <utility>
 
 #include "core/error.h"
+#include "quant/quantize.h"
 #include "quant/quantized_values.h"
 
 namespace widthwise {
@@ -16,7 +20,7 @@ constexpr int kMinOpset = 13;  // DequantizeLinear has an axis since
 class Writer {
  public:
   Writer(const Graph& folded, const QuantizedNetwork& network, QuantizedFile kind)
-      : graph_(folded), network_(network), model_(folded.name, folded.opset) {
+      : graph_(folded), network_(network), kind_(kind), model_(folded.name, folded.opset) {
     values_ = kind == QuantizedFile::kQcdq ? qcdq_values(model_) : qonnx_values(model_);
     for (const QuantizedTensor& tensor : network.tensors) tensors_[tensor.name] = &tensor;
     for (const QuantizedLayer& layer : network.layers) {
@@ -48,8 +52,12 @@ class Writer {
   static bool is_product(const QuantizedLayer& layer, const MatmulWorkload& workload) {
     const bool pool =
         layer.operator_type == "AveragePool" || layer.operator_type == "GlobalAveragePool";
-    const bool dilated = workload.window.dilation_rows > 1 || workload.window.dilation_cols > 1;
-    return !workload.unit_weights || !pool || dilated;  // ONNX Runtime's integer pool has none
+    const Window& w = workload.window;
+    const bool dilated = w.dilation_rows > 1 || w.dilation_cols > 1;
+    const bool wide_pads = std::max(w.pad_top, w.pad_bottom) >= w.kernel_rows ||
+                           std::max(w.pad_left, w.pad_right) >= w.kernel_cols;
+    return !workload.unit_weights || !pool || dilated ||
+           wide_pads;  // ONNX Runtime has no such pool
   }
 
   size_t rank(const QuantizedLayer& layer) const {  // without the batch
@@ -57,17 +65,59 @@ class Writer {
   }
 
   // The node with the Relu and Clip behind it that its layer has taken in, which keeps the layers'
-  // order: the value in between is no tensor of the network, and nobody else reads it.
+  // order: the values in between are no tensors of the network, and nobody else reads them.
   void write_layer(const GraphNode& first) {
+    std::vector<GraphNode> chain;
     const GraphNode* node = &first;
     while (node != nullptr && written_.insert(node).second) {
-      write_node(*node);
+      chain.push_back(*node);
       const std::string& value = node->outputs.at(0);
       node = nullptr;
       for (const GraphNode& reader : graph_.nodes) {
         if (tensors_.count(value) == 0 && reader.inputs.at(0) == value) node = &reader;
       }
     }
+    if (kind_ == QuantizedFile::kQcdq && chain.size() > 1) drop_idle_limits(chain);
+    for (const GraphNode& one : chain) write_node(one);
+  }
+
+  // ONNX Runtime 1.30 refuses a QDQ file in which a Clip behind a layer limits nothing only because
+  // codes are rounded, as ReLU6 can be, or which has two Relu there ("two nodes with same node
+  // name"). One Relu stays; of the other limits those that codes need.
+  void drop_idle_limits(std::vector<GraphNode>& chain) const {
+    const std::string last = chain.back().outputs[0];
+    const TensorQuantization& q = tensors_.at(last)->quantization;
+    const auto limits = code_limits(chain, q);
+    for (const std::string op : {"Clip", "Relu"}) {
+      for (size_t i = chain.size() - 1; i > 0; --i) {
+        const auto same = [&](const GraphNode& one) { return one.op_type == op; };
+        if (!same(chain[i])) continue;
+        if (op == "Relu" && std::count_if(chain.begin() + 1, chain.end(), same) == 1) continue;
+        std::vector<GraphNode> without = chain;
+        without.erase(without.begin() + static_cast<std::ptrdiff_t>(i));
+        if (code_limits(without, q) == limits) chain = without;
+      }
+    }
+    for (size_t i = 1; i < chain.size(); ++i) chain[i].inputs[0] = chain[i - 1].outputs[0];
+    chain.back().outputs[0] = last;
+  }
+
+  // The least and greatest code behind all Relu and Clip after the chain's first node.
+  std::pair<int32_t, int32_t> code_limits(const std::vector<GraphNode>& chain,
+                                          const TensorQuantization& q) const {
+    constexpr float kInfinity = std::numeric_limits<float>::infinity();
+    float low = -kInfinity, high = kInfinity;
+    for (auto node = chain.begin() + 1; node != chain.end(); ++node) {
+      const auto limit = [&](size_t i, float otherwise) {
+        if (i >= node->inputs.size() || node->inputs[i].empty()) return otherwise;
+        return static_cast<float>(graph_.initializers.at(node->inputs[i]).real(0));
+      };
+      const bool relu = node->op_type == "Relu";
+      const float own_low = relu ? 0 : limit(1, -kInfinity), own_high = limit(2, kInfinity);
+      low = std::clamp(low, own_low, own_high);
+      high = std::clamp(high, own_low, own_high);
+    }
+    return {quantize_value(low, q), quantize_value(high, q)};
   }
 
   void write_node(const GraphNode& node) {
@@ -146,11 +196,13 @@ class Writer {
                           outputs);
       return ModelBuilder::set_integer(gemm, "transB", 1);
     }
-    // Spatial axes: those of the window, or all of 1 where the layer works channel by channel.
+    // Spatial axes: those of the window. Of more than two the layer's window slides over the last.
     const size_t axes = rank(layer) - 1;
     const auto spatial = [&](int64_t rows, int64_t cols, int64_t other) {
-      if (axes > 2) return std::vector<int64_t>(axes, other);
-      return axes == 1 ? std::vector<int64_t>{cols} : std::vector<int64_t>{rows, cols};
+      if (axes == 2) return std::vector<int64_t>{rows, cols};
+      std::vector<int64_t> values(axes, other);
+      values.back() = cols;
+      return values;
     };
     Shape shape = {w.ofmap_channels, workload.group_ifmap_channels()};
     for (const int64_t extent : spatial(w.kernel_rows, w.kernel_cols, 1)) shape.push_back(extent);
@@ -196,6 +248,7 @@ class Writer {
 
   const Graph& graph_;
   const QuantizedNetwork& network_;
+  const QuantizedFile kind_;
   ModelBuilder model_;
   std::unique_ptr<QuantizedValues> values_;
   std::map<std::string, const QuantizedTensor*> tensors_;

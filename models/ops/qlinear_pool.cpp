@@ -10,33 +10,31 @@ namespace {
 
 enum Input { kX, kXScale, kXZeroPoint, kYScale, kYZeroPoint };
 
-bool named_global(const NodeView& node) {
-  return node.node().op_type == "QLinearGlobalAveragePool";
-}
+bool global(const NodeView& node) { return node.node().op_type == "QLinearGlobalAveragePool"; }
 bool counts_pads(const NodeView& node) { return node.integer("count_include_pad", 0) != 0; }
 
 SlidingWindow window(const NodeView& node) {
   node.require("channels_last", 0, "transpose to [N, C, ...]");
   const Shape& ifmap = node.shape(kX);
   Shape kernel = node.integers("kernel_shape", {});
-  if (named_global(node))
+  if (global(node))
     kernel.assign(ifmap.begin() + std::min<int64_t>(2, std::ssize(ifmap)), ifmap.end());
   if (shape_elements(kernel) < 0)
     node.refuse("kernel_shape", fmt::format("is {}, too large", shape_text(kernel)), "correct it");
   return read_sliding_window(node, kernel);
 }
 
-// One window that is the whole ifmap, whatever the operator's name.
-bool global(const NodeView& node) {
-  const SlidingWindow w = window(node);
-  return std::all_of(w.axes.begin(), w.axes.end(), [](const SlidingWindow::Axis& a) {
-    return a.kernel == a.extent && a.begin + a.end == 0 && a.ofmap == 1;
-  });
+// Whether the mean is taken of the integer sum: ONNX Runtime takes a window over the whole image
+// without pads as a global one, too.
+bool sums_integers(const NodeView& node) {
+  const auto axes = window(node).axes;
+  return global(node) || std::all_of(axes.begin(), axes.end(), [](const SlidingWindow::Axis& a) {
+           return a.kernel == a.extent && a.begin == 0 && a.end == 0;
+         });
 }
 
 std::vector<Shape> infer_shape(const NodeView& node) {
-  const SlidingWindow w = window(node);  // checks the rank
-  return {window_ofmap_shape(node, w, node.shape(kX)[1])};
+  return {window_ofmap_shape(node, window(node), node.shape(kX)[1])};
 }
 
 OperandCodes operand(const NodeView& node) {
@@ -124,30 +122,27 @@ std::vector<Tensor> finish(const NodeView& node, std::span<const int64_t> sums,
   const Shape shape = infer_shape(node)[0];
   const OperandCodes x = operand(node);
   const OutputCodes y = output(node);
-  if (config.kind == Kind::kFloat32 && !global(node))
+  if (config.kind == Kind::kFloat32 && !sums_integers(node))
     return {code_tensor(node, y.type, shape, float_averages(node))};
   const int64_t count = window(node).taps();
   std::vector<int32_t> codes;
   codes.reserve(sums.size());
-  if (config.kind == Kind::kFloat32) {
-    const float multiplier = x.scale / (y.scale * static_cast<float>(count));
-    OutputCodes unscaled = y;
-    unscaled.scale = 1;
-    const Requantizer requantize = make_requantizer(node, config, multiplier, 1, unscaled);
-    for (const int64_t sum : sums) codes.push_back(requantize(sum));
-  } else if (config.kind == Kind::kGemmlowp && x.scale == y.scale && x.zero_point == y.zero_point) {
+  if (config.kind == Kind::kGemmlowp && x.scale == y.scale && x.zero_point == y.zero_point) {
     for (const int64_t sum : sums)
       codes.push_back(tflite_average(sum + count * x.zero_point, count, y));
   } else {
+    const RequantizeScales scales = mean_scales(config, x.scale, count, y.scale);
+    OutputCodes scaled = y;
+    scaled.scale = scales.ofmap;
     const Requantizer requantize =
-        make_requantizer(node, config, x.scale, 1 / static_cast<float>(count), y);
+        make_requantizer(node, config, scales.ifmap, scales.weight, scaled);
     for (const int64_t sum : sums) codes.push_back(requantize(sum));
   }
   return {code_tensor(node, y.type, shape, codes)};
 }
 
 std::vector<Tensor> evaluate(const NodeView& node) {
-  if (!global(node)) return finish(node, {}, kOnnxRuntimeArithmetic);
+  if (!sums_integers(node)) return finish(node, {}, kOnnxRuntimeArithmetic);
   const SlidingWindow w = window(node);
   const OperandCodes x = operand(node);
   const std::vector<int32_t> ifmap = codes_of(x.tensor);
@@ -165,10 +160,11 @@ constexpr MacOperator kMac{matmuls, finish, true};
 }  // namespace
 
 // QLinearAveragePool, QLinearGlobalAveragePool: averages of codes; padded taps count for
-// count_include_pad only. In ONNX Runtime a window that is the whole ifmap is computed from the
-// integer sum, all others in float32 from the elements, which finish() does too. On a datapath both
-// are sums with weights of 1, requantized by x_scale / (count * y_scale). code_offset, q_min and
-// q_max are no part of them. Source: ONNX Runtime's com.microsoft operators, version 1.
+// count_include_pad only. In ONNX Runtime the former computes in float32 from the elements, which
+// finish() does too, the latter (and a window over the whole image) from the integer sum. On a
+// datapath both are sums with weights of 1, requantized by x_scale / (count * y_scale).
+// code_offset, q_min and q_max are no part of them. Source: ONNX Runtime's com.microsoft operators,
+// version 1.
 extern const Operator kQLinearAveragePool, kQLinearGlobalAveragePool;
 const Operator kQLinearAveragePool{
     "QLinearAveragePool",

@@ -43,8 +43,9 @@ class NetworkBuilder {
     if (w.unit) layer.bias.assign(layer.bias.size(), 0);
     layer.weight_scales.clear();
     const auto scales = static_cast<size_t>(w.per_channel ? window.ofmap_channels : 1);
+    const auto taps = static_cast<float>(workload.reduction_length());
     for (size_t i = 0; i < scales; ++i) {
-      layer.weight_scales.push_back(scale(0.01));
+      layer.weight_scales.push_back(w.unit && !power_of_two_ ? 1 / taps : scale(0.01));
       if (w.asymmetric) {
         layer.weight_zero_points.push_back(
             draw(random_, w.format.min(), w.format.max(), Data::kUniform, 0));
