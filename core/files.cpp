@@ -66,6 +66,14 @@ void write_file(const fs::path& path, std::string_view content) {
   }
 }
 
+void check_writable(const fs::path& path) {
+  std::error_code error;
+  const fs::path folder = fs::absolute(path, error).parent_path();
+  if (!fs::is_directory(folder, error)) refuse_write(path, "its folder does not exist");
+  if (fs::is_directory(path, error)) refuse_write(path, "it is a folder");
+  if (::access(folder.c_str(), W_OK) != 0) refuse_write(path, std::strerror(errno));
+}
+
 void prepare_folder(const fs::path& folder) {
   std::error_code error;
   fs::create_directories(folder, error);

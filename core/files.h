@@ -13,6 +13,9 @@ std::string read_file(const std::filesystem::path& path, const std::string& fix)
 // Throws InputError when the folder is missing or not writable.
 void write_file(const std::filesystem::path& path, std::string_view content);
 
+// Refuses a file that write_file could not write, before any work is done.
+void check_writable(const std::filesystem::path& path);
+
 // Creates an output folder and proves that it can be written to, before any work is done.
 void prepare_folder(const std::filesystem::path& folder);
 

@@ -474,7 +474,8 @@ QuantizedNetwork import_quantized(const Graph& fused) { return Importer(fused).r
 bool is_quantized(const Graph& fused) {
   const ValueShapes none;
   return std::any_of(fused.nodes.begin(), fused.nodes.end(), [&](const GraphNode& node) {
-    return checked_operator(NodeView(fused, node, none)).mac != nullptr;
+    const Operator& op = checked_operator(NodeView(fused, node, none));
+    return op.mac != nullptr || op.requantize != nullptr;
   });
 }
 

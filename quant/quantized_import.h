@@ -11,7 +11,8 @@ namespace widthwise {
 // this kind: they run (sim/graph_runner.h), but have no layers.
 QuantizedNetwork import_quantized(const Graph& fused);
 
-// True for graphs with at least one node that multiplies and accumulates integers.
+// True for graphs with at least one node that a datapath runs: it multiplies and accumulates
+// integers, or rescales codes.
 bool is_quantized(const Graph& fused);
 
 }  // namespace widthwise

@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "models/operator.h"
 #include "models/quantized_operands.h"
 #include "models/shape_inference.h"
@@ -60,9 +62,10 @@ class NodeReport {
     const Shape& weight = view_.shape(1);
     const int64_t outputs = shape_elements(shapes_.at(node_.outputs[0]));
     const bool conv = node_.op_type == "Conv";
-    const int64_t length =
-        conv ? shape_elements(weight) / weight.at(0)
-             : (weight.size() < 2 ? weight.at(0) : view_.shape(0).at(view_.shape(0).size() - 1));
+    const bool transposed = view_.integer("transB", 0) != 0;  // of a Gemm
+    const int64_t length = conv                ? shape_elements({weight.begin() + 1, weight.end()})
+                           : weight.size() < 2 ? weight.at(0)
+                                               : weight.at(weight.size() - (transposed ? 1 : 2));
     int64_t parameters = 0;
     for (size_t i = 1; i < node_.inputs.size(); ++i) {
       if (view_.constant(i) != nullptr) parameters += view_.constant(i)->elements();
@@ -73,13 +76,22 @@ class NodeReport {
     json["parameters"] = parameters;
   }
 
-  // Bits of a value of codes: as stated, or its type's.
-  Json format_json(const std::string& value, const Tensor* typed) const {
-    const auto stated = graph_.formats.find(value);
-    auto format = stated != graph_.formats.end() ? std::optional(stated->second) : std::nullopt;
-    if (!format && typed != nullptr) format = integer_format(typed->type());
-    if (!format) format = IntegerFormat{8, false};
-    return {{"bits", format->bits}, {"signed", format->is_signed}};
+  // Bits of a value of codes: as stated, or its type's, or those of who writes it.
+  IntegerFormat format(const std::string& value, const Tensor* typed) const {
+    if (const auto stated = graph_.formats.find(value); stated != graph_.formats.end())
+      return stated->second;
+    std::optional<IntegerFormat> own;
+    if (typed != nullptr) own = integer_format(typed->type());
+    for (const GraphValue& input : graph_.inputs) {
+      if (!own && input.name == value) own = integer_format(input.type);
+    }
+    for (const GraphNode& node : graph_.nodes) {
+      if (own || node.outputs[0] != value || node.op_type != "QuantizeLinear") continue;
+      const auto zero_point = node.inputs.size() > 2 ? graph_.initializers.find(node.inputs[2])
+                                                     : graph_.initializers.end();
+      if (zero_point != graph_.initializers.end()) own = integer_format(zero_point->second.type());
+    }
+    return own.value_or(IntegerFormat{8, false});  // ONNX's, where nothing else is said
   }
 
   static Json numbers(const Tensor& tensor) {
@@ -103,7 +115,9 @@ class NodeReport {
                                    ? node_.outputs.at(0)
                                    : node_.inputs.at(operand.codes);
     const Tensor *scale = input(operand.scale), *zero_point = input(operand.zero_point);
-    Json json = format_json(value, zero_point != nullptr ? zero_point : input(operand.codes));
+    const IntegerFormat own =
+        format(value, zero_point != nullptr ? zero_point : input(operand.codes));
+    Json json = {{"bits", own.bits}, {"signed", own.is_signed}};
     if (scale != nullptr) {
       if (weight) {
         json["scales"] = numbers(*scale);
@@ -132,10 +146,6 @@ class NodeReport {
   const ValueShapes& shapes_;
   const GraphNode& node_;
 };
-
-std::string cell(const Json& layer, const char* key) {
-  return layer.contains(key) ? std::to_string(layer[key].get<int64_t>()) : "";
-}
 
 std::string format_text(const Json& layer, const char* key) {
   if (!layer.contains(key)) return "";
@@ -186,13 +196,17 @@ std::string graph_report_text(const Graph& graph, const Json& layers) {
     table.add({layer["name"], layer["operator"],
                layer["ifmap_shapes"].empty() ? "" : extents_text(layer["ifmap_shapes"][0]),
                layer.contains("ofmap_shape") ? extents_text(layer["ofmap_shape"]) : "",
-               cell(layer, "groups"), cell(layer, "k"), cell(layer, "macs"),
-               cell(layer, "parameters"), format_text(layer, "ifmap"), format_text(layer, "weight"),
-               format_text(layer, "ofmap"), scale_text(layer, "ifmap"), scale_text(layer, "weight"),
+               integer_text(layer, "groups"), integer_text(layer, "k"), integer_text(layer, "macs"),
+               integer_text(layer, "parameters"), format_text(layer, "ifmap"),
+               format_text(layer, "weight"), format_text(layer, "ofmap"),
+               scale_text(layer, "ifmap"), scale_text(layer, "weight"),
                scale_text(layer, "ofmap")});
   }
-  return fmt::format("{}: {} nodes, {} parameters, {} MACs per image\n{}", graph.name,
-                     layers.size(), parameters, macs, table.text());
+  const bool batch =
+      !graph.inputs.empty() && !graph.inputs[0].shape.empty() && graph.inputs[0].shape[0] > 1;
+  return fmt::format(
+      "{}: {} nodes, {} parameters, {} MACs per {}\n{}", graph.name, layers.size(), parameters,
+      macs, batch ? fmt::format("batch of {}", graph.inputs[0].shape[0]) : "image", table.text());
 }
 
 }  // namespace widthwise

@@ -77,6 +77,10 @@ int widest_observed_bits(const Json& layers) {
   return bits;
 }
 
+std::string integer_text(const Json& layer, const char* key) {
+  return layer.contains(key) ? std::to_string(layer[key].get<int64_t>()) : "";
+}
+
 std::string extents_text(const std::vector<int64_t>& shape) {
   return fmt::format("{}", fmt::join(shape, "x"));
 }

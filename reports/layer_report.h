@@ -26,6 +26,9 @@ Json layer_report(const QuantizedNetwork& network, const Datapath& datapath,
 // The widest observed_bits of the layers: nothing overflows from this width on.
 int widest_observed_bits(const Json& layers);
 
+// The integer under a key, "" where there is none.
+std::string integer_text(const Json& layer, const char* key);
+
 // "16x28x28"
 std::string extents_text(const std::vector<int64_t>& shape);
 
