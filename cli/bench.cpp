@@ -63,6 +63,14 @@ Accelerator accelerator_of(const std::string& name_or_path) {
   return load_accelerator(shipped_path("accelerators", name_or_path));
 }
 
+void refuse_accelerator(const std::filesystem::path& network) {
+  throw InputError({.file = network.string(),
+                    .where = "",
+                    .field = "--accelerator",
+                    .problem = "is given, but the network is not quantized",
+                    .fix = "quantize it first: widthwise quantize"});
+}
+
 Bench load_bench(const std::string& model, const std::filesystem::path& data_folder,
                  int64_t test_images, int64_t training_images) {
   Bench bench;

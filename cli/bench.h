@@ -25,6 +25,8 @@ struct Bench {
 std::filesystem::path model_path(const std::string& name_or_path);
 // A name of hwmodel/accelerators, or a path that ends in .yaml.
 Accelerator accelerator_of(const std::string& name_or_path);
+// Of a network that has nothing for an accelerator to run.
+[[noreturn]] void refuse_accelerator(const std::filesystem::path& network);
 
 // Reads and checks everything before any work. images: 0 for all.
 Bench load_bench(const std::string& model, const std::filesystem::path& data_folder,

@@ -40,22 +40,22 @@ class NetworkEvaluation {
         open_data_set({.path = request_.data, .labels = request_.labels, .subset = request_.subset},
                       preprocessing, ends),
         request_.images, Take::kFirst, "--images");
-    if (!request_.out.empty()) check_writable(request_.out);
-    if (!request_.logits.empty()) {
-      check_writable(request_.logits);
-      logits_.resize(static_cast<size_t>(data->count() * ends.outputs));
+    for (const auto& path : {request_.out, request_.logits, request_.inputs}) {
+      if (!path.empty()) check_writable(path);
     }
-    if (!request_.inputs.empty()) write_inputs(*data, ends);
+    if (!request_.logits.empty()) logits_.resize(static_cast<size_t>(data->count() * ends.outputs));
     const OutputVisitor keep = [&](int64_t first, int64_t, std::span<const float> outputs) {
       if (!logits_.empty())
         std::copy(outputs.begin(), outputs.end(), logits_.begin() + first * ends.outputs);
     };
     const bool quantized = is_quantized(fused);
+    if (accelerator_ && !quantized) refuse_accelerator(file);
     const auto layers = quantized ? std::nullopt : layers_if_any(graph);
     progress_.begin(graph.name, data->count(), "images");
     const Evaluation evaluation =
         layers ? evaluate_layers(*layers, *data, keep) : evaluate_nodes(fused, *data, keep);
     progress_.end();
+    if (!request_.inputs.empty()) write_inputs(*data, ends);
     if (!request_.logits.empty())
       write_npy(request_.logits, npy_array<float>({data->count(), ends.outputs}, logits_));
 
@@ -81,20 +81,8 @@ class NetworkEvaluation {
   }
 
  private:
-  static void check_writable(const std::filesystem::path& path) {
-    const auto folder = std::filesystem::absolute(path).parent_path();
-    if (!std::filesystem::is_directory(folder)) {
-      throw InputError({.file = path.string(),
-                        .where = "",
-                        .field = "",
-                        .problem = "cannot be written: its folder does not exist",
-                        .fix = "make the folder, or name another file"});
-    }
-  }
-
   // The network's inputs as another program can read them.
   void write_inputs(const DataSet& data, const NetworkEnds& ends) const {
-    check_writable(request_.inputs);
     std::vector<float> values(static_cast<size_t>(data.count() * data.input_elements()));
     data.read(0, data.count(), values);
     std::vector<int64_t> shape = {data.count()};
@@ -111,13 +99,6 @@ class NetworkEvaluation {
 
   Evaluation evaluate_layers(const FloatNetwork& network, const DataSet& data,
                              const OutputVisitor& keep) {
-    if (accelerator_) {
-      throw InputError({.file = request_.network,
-                        .where = "",
-                        .field = "--accelerator",
-                        .problem = "is given, but the network is not quantized",
-                        .fix = "quantize it first: widthwise quantize"});
-    }
     const ImageSource source = [&](int64_t first, int64_t count, std::span<float> values) {
       data.read(first, count, values);
     };

@@ -28,6 +28,7 @@ std::string quantize_network(const QuantizeRequest& request, Progress& progress)
                       .problem = "is '" + request.format + "', allowed qcdq, qonnx",
                       .fix = "qcdq runs in ONNX Runtime; qonnx is for FINN and hls4ml"});
   }
+  check_writable(request.out);
   const auto file = model_path(request.network);
   const Model model = load_network(file);
   const Accelerator accelerator = accelerator_of(request.accelerator);

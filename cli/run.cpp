@@ -13,6 +13,7 @@
 #include "models/fuse.h"
 #include "models/onnx_import.h"
 #include "models/tensor_file.h"
+#include "quant/quantized_import.h"
 #include "reports/text_table.h"
 #include "sim/graph_runner.h"
 
@@ -75,7 +76,8 @@ std::map<std::string, std::string> input_files(const Graph& graph,
 
 class NetworkRun {
  public:
-  explicit NetworkRun(const RunRequest& request) : request_(request) {}
+  NetworkRun(const RunRequest& request, Progress& progress)
+      : request_(request), progress_(progress) {}
 
   std::string run() {
     const auto file = model_path(request_.network);
@@ -85,6 +87,7 @@ class NetworkRun {
     const bool file_rounds =
         !accelerator || accelerator->datapath.requantize.kind == RequantizeConfig::Kind::kFloat32;
     const Graph fused = fuse(graph, file_rounds ? FuseFor::kFile : FuseFor::kDatapath);
+    if (accelerator && !is_quantized(fused)) refuse_accelerator(file);
     const auto files = input_files(fused, request_.inputs);
     GraphRunner::Tensors tensors;
     for (const GraphValue& input : used_inputs(fused))
@@ -109,7 +112,9 @@ class NetworkRun {
     folder_ = folder.path();
     if (request_.accumulators) prepare_folder(folder_ / "accumulators");
     if (request_.codes) prepare_folder(folder_ / "codes");
+    progress_.begin(graph.name, values_of(fused), "values");
     const auto outputs = runner.run(tensors, observers());
+    progress_.end();
     for (const GraphValue& output : fused.outputs) {
       const Tensor& tensor = outputs.at(output.name);
       const std::string name = names_.of(output.name) + ".npy";
@@ -125,15 +130,22 @@ class NetworkRun {
   }
 
  private:
+  static int64_t values_of(const Graph& graph) {
+    int64_t values = std::ssize(used_inputs(graph));
+    for (const GraphNode& node : graph.nodes) {
+      for (const std::string& value : node.outputs) values += !value.empty();
+    }
+    return values;
+  }
+
   GraphRunner::Observers observers() {
     GraphRunner::Observers observers;
     observers.mac = [this](const MacObservation& seen) { add_layer(seen); };
-    if (request_.codes) {
-      observers.value = [this](const std::string& value, const Tensor& tensor) {
-        if (is_real(tensor.type())) return;
-        write_tensor(folder_ / "codes" / (code_names_.of(value) + ".npy"), tensor);
-      };
-    }
+    observers.value = [this](const std::string& value, const Tensor& tensor) {
+      progress_.advance(1);
+      if (!request_.codes || is_real(tensor.type())) return;
+      write_tensor(folder_ / "codes" / (code_names_.of(value) + ".npy"), tensor);
+    };
     return observers;
   }
 
@@ -191,6 +203,7 @@ class NetworkRun {
   }
 
   const RunRequest& request_;
+  Progress& progress_;
   Json result_;
   std::filesystem::path folder_;
   FileNames names_, code_names_, layer_names_;
@@ -198,6 +211,8 @@ class NetworkRun {
 
 }  // namespace
 
-std::string run_network(const RunRequest& request) { return NetworkRun(request).run(); }
+std::string run_network(const RunRequest& request, Progress& progress) {
+  return NetworkRun(request, progress).run();
+}
 
 }  // namespace widthwise

@@ -37,10 +37,6 @@ Json layers_json(const FloatNetwork& network) {
   return layers;
 }
 
-std::string cell(const Json& layer, const char* key) {
-  return layer.contains(key) ? std::to_string(layer[key].get<int64_t>()) : "";
-}
-
 std::string inspect_layers(const FloatNetwork& network, bool json) {
   const Json result = {{"network", network.name},
                        {"parameters", network_parameters(network)},
@@ -50,8 +46,9 @@ std::string inspect_layers(const FloatNetwork& network, bool json) {
   TextTable table({"layer", "operator", "ifmap", "ofmap", "groups", "K", "MACs", "parameters"});
   for (const Json& layer : result["layers"]) {
     table.add({layer["name"], layer["operator"], extents_text(layer["ifmap_shapes"][0]),
-               extents_text(layer["ofmap_shape"]), cell(layer, "groups"), cell(layer, "k"),
-               cell(layer, "macs"), cell(layer, "parameters")});
+               extents_text(layer["ofmap_shape"]), integer_text(layer, "groups"),
+               integer_text(layer, "k"), integer_text(layer, "macs"),
+               integer_text(layer, "parameters")});
   }
   return fmt::format("{}: {} parameters (batch normalization folded), {} MACs per image\n{}",
                      network.name, network_parameters(network), network_macs(network),
