@@ -137,7 +137,8 @@ class Writer {
       }
       for (const std::string& input : inputs) {
         const auto constant = graph_.initializers.find(input);
-        if (constant != graph_.initializers.end()) model_.add_constant(input, constant->second);
+        if (constant != graph_.initializers.end() && copied_.insert(input).second)
+          model_.add_constant(input, constant->second);
       }
       ModelBuilder::copy_attributes(written,
                                     model_.add_node(node.op_type, node.name, inputs, outputs));
@@ -252,6 +253,7 @@ class Writer {
   std::map<std::string, const QuantizedLayer*> matmuls_;
   std::map<std::string, std::string> renamed_;
   std::set<const GraphNode*> written_;
+  std::set<std::string> copied_;  // constants
 };
 
 }  // namespace

@@ -14,6 +14,7 @@ const kUsage = `usage: compare_export [options]
   --images N            the first test images; 0: all (1000)
   --networks a,b        of models/zoo (plain_cnn,resnet8,shufflenetv2)
   --accelerators a,b    shipped descriptions or .yaml files (edge-int8,edge-int4)
+  --calibration N       training images for the ranges (1024)
   --random N            random networks as well (0)
   --data folder         IDX files (/usr/share/datasets/fashion-mnist)
   --build folder        with the programs (build/release)
@@ -24,12 +25,12 @@ const kBatch = 100, kDifferent = 2;
 function parse(argv) {
   const text = (otherwise) => ({type: 'string', default: otherwise});
   const {values} = parseArgs({args: argv, options: {
-    images: text('1000'), networks: text('plain_cnn,resnet8,shufflenetv2'), random: text('0'),
+    images: text('1000'), calibration: text('1024'), networks: text('plain_cnn,resnet8,shufflenetv2'), random: text('0'),
     accelerators: text('edge-int8,edge-int4'), data: text('/usr/share/datasets/fashion-mnist'),
     build: text(path.join(kTree, 'build', 'release')), keep: {type: 'string'},
     oracle: text(path.join(kTree, 'build', 'oracle')), help: {type: 'boolean', short: 'h', default: false},
   }});
-  for (const name of ['images', 'random']) {
+  for (const name of ['images', 'calibration', 'random']) {
     if (!/^\d{1,8}$/.test(values[name]))
       throw new InputError(`--${name} is '${values[name]}', allowed are whole numbers from 0`);
   }
@@ -101,7 +102,7 @@ async function compare_network(ort, options, folder, network, accelerator, rows)
   for (const format of ['qcdq', 'qonnx']) {
     const file = path.join(folder, `${name}_${format}.onnx`), logits = file.replace('.onnx', '.npy');
     run(widthwise, ['quantize', network, '--accelerator', accelerator, '--data', options.data,
-                    '--format', format, '--out', file]);
+                    '--images', options.calibration, '--format', format, '--out', file]);
     run(widthwise, ['evaluate', file, '--data', options.data, '--images', options.images,
                     '--preprocessing', path.join(kTree, 'models', 'zoo', `${network}.yaml`),
                     '--logits', logits, '--inputs', inputs]);
