@@ -54,10 +54,7 @@ class Writer {
         layer.operator_type == "AveragePool" || layer.operator_type == "GlobalAveragePool";
     const Window& w = workload.window;
     const bool dilated = w.dilation_rows > 1 || w.dilation_cols > 1;
-    const bool wide_pads = std::max(w.pad_top, w.pad_bottom) >= w.kernel_rows ||
-                           std::max(w.pad_left, w.pad_right) >= w.kernel_cols;
-    return !workload.unit_weights || !pool || dilated ||
-           wide_pads;  // ONNX Runtime has no such pool
+    return !workload.unit_weights || !pool || dilated;  // ONNX Runtime's integer pool has none
   }
 
   size_t rank(const QuantizedLayer& layer) const {  // without the batch
