@@ -179,11 +179,11 @@ int run(int argc, char** argv) {
     fmt::print("{}", generate(accelerator, rtl_folder, demo.command));
     return kDone;
   }
+  TerminalProgress progress;
   if (run_verb->parsed()) {
-    fmt::print("{}", run_network(run));
+    fmt::print("{}", run_network(run, progress));
     return kDone;
   }
-  TerminalProgress progress;
   if (evaluate_verb->parsed()) {
     fmt::print("{}", evaluate_network(evaluate, progress));
     return kDone;
