@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <chrono>
 
 #include "core/error.h"
 #include "core/files.h"
@@ -70,6 +69,14 @@ Bench load_bench(const std::string& model, const std::filesystem::path& data_fol
   bench.model_file = model_path(model);
   bench.model = load_network(bench.model_file);
   bench.preprocessing = load_preprocessing(preprocessing_path(bench.model_file));
+  if (bench.preprocessing.changes_size()) {
+    throw InputError(
+        {.file = bench.preprocessing.file,
+         .where = "",
+         .field = "input.resize, input.center_crop",
+         .problem = "change the images' size, which the demo does not",
+         .fix = "run the steps by themselves: widthwise quantize, widthwise evaluate"});
+  }
   bench.test = load_idx_set(data_folder, "t10k");
   bench.training = load_idx_set(data_folder, "train");
   keep_first(bench.test, test_images, "--images");
@@ -123,26 +130,11 @@ Statistics calibrate(const Bench& bench, Progress& progress) {
 }
 
 Evaluation evaluate_float(const Bench& bench, Progress& progress) {
-  const auto started = std::chrono::steady_clock::now();
-  const FloatNetwork& network = bench.model.network;
-  const int64_t classes = network.tensor(network.output).elements();
-  std::vector<ImageScore> scores(static_cast<size_t>(bench.test.count));
   progress.begin("FP32", bench.test.count, "images");
-  run_float(
-      network, float_source(bench.test, bench.preprocessing), bench.test.count, {},
-      [&](const FloatBatch& batch) {
-        for (int64_t i = 0; i < batch.count; ++i) {
-          const auto at = static_cast<size_t>(batch.first + i);
-          const auto logits =
-              batch.output.subspan(static_cast<size_t>(i * classes), static_cast<size_t>(classes));
-          scores[at] = score_image(logits, bench.test.labels[at]);
-        }
-      },
-      progress);
+  Evaluation evaluation =
+      evaluate_float(bench.model.network, float_source(bench.test, bench.preprocessing),
+                     bench.test.count, bench.test.labels, progress);
   progress.end();
-  Evaluation evaluation = summarize(scores);
-  evaluation.seconds =
-      std::chrono::duration<double>(std::chrono::steady_clock::now() - started).count();
   return evaluation;
 }
 

@@ -2,7 +2,6 @@
 
 #include <fmt/format.h>
 
-#include <chrono>
 #include <optional>
 
 #include "cli/bench.h"
@@ -119,29 +118,10 @@ class NetworkEvaluation {
                         .problem = "is given, but the network is not quantized",
                         .fix = "quantize it first: widthwise quantize"});
     }
-    const auto started = std::chrono::steady_clock::now();
-    const int64_t classes = network.tensor(network.output).elements();
-    std::vector<ImageScore> scores(static_cast<size_t>(data.count()));
-    run_float(
-        network,
-        [&](int64_t first, int64_t count, std::span<float> values) {
-          data.read(first, count, values);
-        },
-        data.count(), {},
-        [&](const FloatBatch& batch) {
-          for (int64_t i = 0; i < batch.count; ++i) {
-            const auto at = static_cast<size_t>(batch.first + i);
-            scores[at] = score_image(batch.output.subspan(static_cast<size_t>(i * classes),
-                                                          static_cast<size_t>(classes)),
-                                     data.labels().empty() ? 0 : data.labels()[at]);
-          }
-          keep(batch.first, batch.count, batch.output);
-        },
-        progress_);
-    Evaluation evaluation = summarize(scores);
-    evaluation.seconds =
-        std::chrono::duration<double>(std::chrono::steady_clock::now() - started).count();
-    return evaluation;
+    const ImageSource source = [&](int64_t first, int64_t count, std::span<float> values) {
+      data.read(first, count, values);
+    };
+    return evaluate_float(network, source, data.count(), data.labels(), progress_, keep);
   }
 
   void add_layers(const Graph& fused, const Evaluation& evaluation) {

@@ -144,7 +144,9 @@ int run(int argc, char** argv) {
       ->capture_default_str();
   quantize_verb->add_option("--preprocessing", quantize.preprocessing,
                             "YAML; without: beside the network, of the same name");
-  quantize_verb->add_option("--images", quantize.images, "spread over the data; 0: all")
+  quantize_verb
+      ->add_option("--images", quantize.images,
+                   "for the ranges: the first ones, or spread where classes lie in order; 0: all")
       ->capture_default_str();
   quantize_verb->add_flag("--per-tensor", quantize.per_tensor,
                           "weights: one scale per tensor, not per output channel");
@@ -177,11 +179,11 @@ int run(int argc, char** argv) {
     fmt::print("{}", generate(accelerator, rtl_folder, demo.command));
     return kDone;
   }
+  TerminalProgress progress;
   if (run_verb->parsed()) {
-    fmt::print("{}", run_network(run));
+    fmt::print("{}", run_network(run, progress));
     return kDone;
   }
-  TerminalProgress progress;
   if (evaluate_verb->parsed()) {
     fmt::print("{}", evaluate_network(evaluate, progress));
     return kDone;

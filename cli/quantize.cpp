@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "cli/bench.h"
 #include "core/error.h"
 #include "core/files.h"
@@ -9,6 +11,14 @@
 #include "quant/onnx_writer.h"
 
 namespace widthwise {
+namespace {
+
+// The classes lie one after the other, as in a folder of images: the first ones are of one class.
+bool class_by_class(const DataSet& data) {
+  return std::is_sorted(data.labels().begin(), data.labels().end());
+}
+
+}  // namespace
 
 std::string quantize_network(const QuantizeRequest& request, Progress& progress) {
   if (request.format != "qcdq" && request.format != "qonnx") {
@@ -23,9 +33,10 @@ std::string quantize_network(const QuantizeRequest& request, Progress& progress)
   const Accelerator accelerator = accelerator_of(request.accelerator);
   const Preprocessing preprocessing = load_preprocessing(
       request.preprocessing.empty() ? preprocessing_path(file) : request.preprocessing);
-  const auto data = take_inputs(
-      open_data_set({.path = request.data, .subset = request.subset}, preprocessing, model.network),
-      request.images, Take::kSpread, "--images");
+  auto all =
+      open_data_set({.path = request.data, .subset = request.subset}, preprocessing, model.network);
+  const Take take = class_by_class(*all) ? Take::kSpread : Take::kFirst;
+  const auto data = take_inputs(std::move(all), request.images, take, "--images");
   QuantizationConfig config = quantization_config(accelerator);
   if (request.per_tensor) config.per_channel = false;
   if (request.symmetric) config.activations = Symmetry::kSymmetric;

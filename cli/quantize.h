@@ -11,7 +11,7 @@ struct QuantizeRequest {
   std::string accelerator;  // its operand bits and requantizer decide the formats
   std::string data, subset = "train";
   std::filesystem::path preprocessing;  // empty: <network>.yaml
-  int64_t images = 1024;                // for the ranges, spread over the data; 0: all
+  int64_t images = 1024;  // for the ranges; 0: all. Spread over data that lies class by class
   bool per_tensor = false, symmetric = false;
   std::string format = "qcdq";  // qcdq, qonnx
   std::filesystem::path out;    // .onnx

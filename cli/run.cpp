@@ -75,7 +75,8 @@ std::map<std::string, std::string> input_files(const Graph& graph,
 
 class NetworkRun {
  public:
-  explicit NetworkRun(const RunRequest& request) : request_(request) {}
+  NetworkRun(const RunRequest& request, Progress& progress)
+      : request_(request), progress_(progress) {}
 
   std::string run() {
     const auto file = model_path(request_.network);
@@ -109,7 +110,9 @@ class NetworkRun {
     folder_ = folder.path();
     if (request_.accumulators) prepare_folder(folder_ / "accumulators");
     if (request_.codes) prepare_folder(folder_ / "codes");
-    const auto outputs = runner.run(tensors, observers());
+    progress_.begin(graph.name, std::ssize(fused.nodes), "nodes");
+    const auto outputs = runner.run(tensors, observers(fused));
+    progress_.end();
     for (const GraphValue& output : fused.outputs) {
       const Tensor& tensor = outputs.at(output.name);
       const std::string name = names_.of(output.name) + ".npy";
@@ -125,15 +128,15 @@ class NetworkRun {
   }
 
  private:
-  GraphRunner::Observers observers() {
+  GraphRunner::Observers observers(const Graph& graph) {
     GraphRunner::Observers observers;
     observers.mac = [this](const MacObservation& seen) { add_layer(seen); };
-    if (request_.codes) {
-      observers.value = [this](const std::string& value, const Tensor& tensor) {
-        if (is_real(tensor.type())) return;
+    for (const GraphNode& node : graph.nodes) last_outputs_.insert(node.outputs.back());
+    observers.value = [this](const std::string& value, const Tensor& tensor) {
+      if (last_outputs_.contains(value)) progress_.advance(1);
+      if (request_.codes && !is_real(tensor.type()))
         write_tensor(folder_ / "codes" / (code_names_.of(value) + ".npy"), tensor);
-      };
-    }
+    };
     return observers;
   }
 
@@ -191,6 +194,8 @@ class NetworkRun {
   }
 
   const RunRequest& request_;
+  Progress& progress_;
+  std::set<std::string> last_outputs_;  // of every node
   Json result_;
   std::filesystem::path folder_;
   FileNames names_, code_names_, layer_names_;
@@ -198,6 +203,8 @@ class NetworkRun {
 
 }  // namespace
 
-std::string run_network(const RunRequest& request) { return NetworkRun(request).run(); }
+std::string run_network(const RunRequest& request, Progress& progress) {
+  return NetworkRun(request, progress).run();
+}
 
 }  // namespace widthwise

@@ -22,6 +22,6 @@ struct RunRequest {
 // with the bias) with accumulators/<node>.overflows.npy, and codes/<value>.npy for every value of
 // integers; run.json with shapes, files, the extremes of all sums and the counts of overflows.
 // Returns what to print: run.json, or a table of it.
-std::string run_network(const RunRequest& request);
+std::string run_network(const RunRequest& request, Progress& progress);
 
 }  // namespace widthwise

@@ -74,7 +74,7 @@ std::string inspect_graph(const Graph& graph, bool json) {
 
 std::string inspect(const std::string& model, bool json) {
   const Graph graph = load_graph(model_path(model));
-  const Graph fused = fuse(graph);
+  const Graph fused = fuse(graph, FuseFor::kDatapath);
   if (is_quantized(fused)) return inspect_graph(fused, json);
   const std::optional<FloatNetwork> network = layers_if_any(graph);
   return network ? inspect_layers(*network, json) : inspect_graph(fused, json);

@@ -247,9 +247,9 @@ int32_t ElementwiseRequantizer::operator()(int32_t first, int32_t second) const 
   switch (config_.kind) {
     case RequantizeConfig::Kind::kFloat32: {
       const float ra = operands_[0].scale / ofmap_scale_, rb = operands_[1].scale / ofmap_scale_;
-      const float constant =
-          static_cast<float>(zero_point_) - (ra * static_cast<float>(operands_[0].zero_point) +
-                                             rb * static_cast<float>(operands_[1].zero_point));
+      const float constant = static_cast<float>(zero_point_) -
+                             std::fma(ra, static_cast<float>(operands_[0].zero_point),
+                                      rb * static_cast<float>(operands_[1].zero_point));
       const float sum = std::fma(static_cast<float>(first), ra,
                                  std::fma(static_cast<float>(second), rb, constant));
       return static_cast<int32_t>(std::clamp<int64_t>(rint_limited(sum), q_min_, q_max_));

@@ -99,7 +99,9 @@ std::optional<Dequantized> GraphEditor::dequantized(const std::string& value) co
     return std::nullopt;
   if (!d.zero_point.empty()) {
     d.zero_point_tensor = constant(d.zero_point);
-    if (d.zero_point_tensor == nullptr) return std::nullopt;
+    if (d.zero_point_tensor == nullptr ||
+        d.zero_point_tensor->elements() != d.scale_tensor->elements())
+      return std::nullopt;
   }
   if (const auto axis = node->attributes.find("axis"); axis != node->attributes.end()) {
     const auto* number = std::get_if<int64_t>(&axis->second);

@@ -44,7 +44,7 @@ class GraphEditor {
   std::string add_constant(const std::string& wanted, Tensor tensor);
   std::string new_value(const std::string& wanted);
   std::optional<Dequantized> dequantized(const std::string& value) const;
-  // Bits and sign of a value of codes, from its format or its constant or the type given.
+  // What is stated of a value's bits holds for another one, too.
   void copy_format(const std::string& from, const std::string& to);
 
  private:

@@ -14,9 +14,13 @@ bool moves_elements(const GraphNode& node) {
       "Concat", "DepthToSpace", "Expand", "Flatten", "Gather",    "Identity", "Reshape",
       "Slice",  "SpaceToDepth", "Split",  "Squeeze", "Transpose", "Tile",     "Unsqueeze"};
   if (node.domain != kOnnxDomain) return false;
-  if (node.op_type == "Resize") {  // nearest repeats elements
-    const auto mode = node.attributes.find("mode");
-    return mode == node.attributes.end() || mode->second == GraphAttribute(std::string("nearest"));
+  if (node.op_type == "Resize") {  // nearest repeats elements, but for the ones from outside
+    const auto is = [&](const char* name, const char* value) {
+      const auto found = node.attributes.find(name);
+      return found != node.attributes.end() && found->second == GraphAttribute(std::string(value));
+    };
+    return (is("mode", "nearest") || !node.attributes.contains("mode")) &&
+           !is("coordinate_transformation_mode", "tf_crop_and_resize");
   }
   return kMoves.contains(node.op_type);
 }

@@ -38,7 +38,7 @@ bool along_output_channels(const GraphEditor& editor, const GraphNode& real, con
   const auto rank = static_cast<int64_t>(codes->rank());
   const int64_t axis = w.axis < 0 ? w.axis + rank : w.axis;
   const bool first = real.op_type == "Conv" || attribute<int64_t>(real, "transB", 0) != 0;
-  return axis == (first ? 0 : rank - 1) &&
+  return rank > 0 && axis == (first ? 0 : rank - 1) &&
          codes->shape()[static_cast<size_t>(axis)] == w.scale_tensor->elements();
 }
 
@@ -54,6 +54,8 @@ std::optional<std::string> integer_bias(const GraphEditor& editor, const std::st
   }
   constexpr double kTolerance = 1e-5;  // the file computes the product in float32
   const Tensor &own = *bias->scale_tensor, &weight = *w.scale_tensor;
+  const bool fits = own.elements() == weight.elements() || own.elements() == 1 || w.per_tensor();
+  if (!fits || own.elements() == 0 || weight.elements() == 0) return std::nullopt;
   for (int64_t c = 0; c < std::max(own.elements(), weight.elements()); ++c) {
     const double wanted = x.scale_tensor->real(0) * weight.real(weight.elements() == 1 ? 0 : c);
     const double found = own.real(own.elements() == 1 ? 0 : c);

@@ -9,24 +9,18 @@
 namespace widthwise {
 namespace {
 
-bool same_tensor(const Tensor* a, const Tensor* b) {
-  if (a == nullptr || b == nullptr) {
-    const Tensor* other = a != nullptr ? a : b;
-    return other == nullptr || (other->elements() == 1 && other->integer(0) == 0);
-  }
-  return a->type() == b->type() && a->bytes() == b->bytes();
+// One scale and one zero point, which says the type of the codes, and the same ones.
+bool same_parameters(const Dequantized& d, const Tensor* scale, const Tensor* zero_point) {
+  return d.per_tensor() && d.zero_point_tensor != nullptr && scale != nullptr &&
+         zero_point != nullptr && scale->bytes() == d.scale_tensor->bytes() &&
+         zero_point->type() == d.zero_point_tensor->type() &&
+         zero_point->bytes() == d.zero_point_tensor->bytes();
 }
 
-bool same_parameters(const Dequantized& a, const Dequantized& b) {
-  return a.scale_tensor->bytes() == b.scale_tensor->bytes() &&
-         same_tensor(a.zero_point_tensor, b.zero_point_tensor) &&
-         (a.per_tensor() || a.axis == b.axis);
-}
-
-GraphNode dequantize_node(const GraphNode& node, const std::string& codes, const Dequantized& d,
+GraphNode dequantize_node(const std::string& codes, const Dequantized& d,
                           const std::string& output) {
   GraphNode dequantize;
-  dequantize.name = node.name + "_DequantizeLinear";
+  dequantize.name = output + "_DequantizeLinear";
   dequantize.op_type = "DequantizeLinear";
   dequantize.inputs = {codes, d.scale, d.zero_point};
   dequantize.outputs = {output};
@@ -105,8 +99,8 @@ class Sinker {
     GraphNode move = node;
     for (std::string& value : move.inputs) {
       const auto d = editor_.dequantized(value);
-      if (!d || !d->per_tensor() || (first && !same_parameters(*first, *d))) return false;
       if (!first) first = d;
+      if (!d || !same_parameters(*d, first->scale_tensor, first->zero_point_tensor)) return false;
       value = d->codes;
     }
     const auto format = widest(move.inputs);
@@ -140,7 +134,7 @@ class Sinker {
     const std::vector<std::string> codes = move.outputs;
     if (!evaluated(move)) editor_.keep(std::move(move));
     for (size_t i = 0; i < codes.size(); ++i) {
-      if (!codes[i].empty()) editor_.keep(dequantize_node(node, codes[i], d, node.outputs[i]));
+      if (!codes[i].empty()) editor_.keep(dequantize_node(codes[i], d, node.outputs[i]));
     }
   }
 
@@ -162,11 +156,8 @@ class Sinker {
     if (node.domain != kOnnxDomain || node.op_type != "QuantizeLinear" || node.inputs.size() < 3)
       return false;
     const auto d = editor_.dequantized(node.inputs[0]);
-    const Tensor* scale = editor_.constant(node.inputs[1]);
-    const Tensor* zero_point = editor_.constant(node.inputs[2]);
-    if (!d || !d->per_tensor() || scale == nullptr || d->zero_point_tensor == nullptr ||
-        scale->elements() != 1 || scale->bytes() != d->scale_tensor->bytes() ||
-        !same_tensor(zero_point, d->zero_point_tensor) || zero_point == nullptr)
+    if (!d ||
+        !same_parameters(*d, editor_.constant(node.inputs[1]), editor_.constant(node.inputs[2])))
       return false;
     if (editor_.graph().is_output(node.outputs[0])) {
       GraphNode copy;

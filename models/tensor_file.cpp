@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <cmath>
+
 #include "core/error.h"
 #include "models/npy.h"
 #include "models/onnx_tensor.h"
@@ -42,7 +44,12 @@ Tensor converted(const Tensor& tensor, ElementType wanted, const std::string& fi
   Tensor result(wanted, tensor.shape());
   if (tensor.type() == ElementType::kDouble && wanted == ElementType::kFloat) {
     const auto to = result.write<float>();
-    for (size_t i = 0; i < to.size(); ++i) to[i] = static_cast<float>(tensor.values<double>()[i]);
+    const auto from = tensor.values<double>();
+    for (size_t i = 0; i < to.size(); ++i) {
+      to[i] = static_cast<float>(from[i]);
+      if (std::isinf(to[i]) && !std::isinf(from[i]))
+        refuse(fmt::format("holds {}, which is beyond float", from[i]));
+    }
     return result;
   }
   const auto format = integer_format(wanted);
@@ -55,8 +62,14 @@ Tensor converted(const Tensor& tensor, ElementType wanted, const std::string& fi
     const auto to = result.write<T>();
     for (size_t i = 0; i < to.size(); ++i) {
       const int64_t value = tensor.integer(static_cast<int64_t>(i));
+      const bool beyond = tensor.type() == ElementType::kUint64 && value < 0;  // above 2^63 - 1
       const bool fits = format->bits >= 64 ? format->is_signed || value >= 0 : format->holds(value);
-      if (!fits) refuse(fmt::format("holds {}, which is no {}", value, element_type_name(wanted)));
+      if (beyond || !fits) {
+        refuse(fmt::format(
+            "holds {}, which is no {}",
+            beyond ? std::to_string(static_cast<uint64_t>(value)) : std::to_string(value),
+            element_type_name(wanted)));
+      }
       to[i] = static_cast<T>(value);
     }
   });
@@ -66,7 +79,7 @@ Tensor converted(const Tensor& tensor, ElementType wanted, const std::string& fi
 }  // namespace
 
 Tensor load_tensor(const std::string& file, ElementType wanted) {
-  if (std::filesystem::path(file).extension() == ".pb")
+  if (file.ends_with(".pb") && file.find(".npz:") == std::string::npos)
     return converted(load_tensor_proto(file), wanted, file);
   return converted(tensor_of(read_array(file), file), wanted, file);
 }

@@ -254,6 +254,10 @@ class Importer {
     if (found == tensors_.end())
       view(node).refuse(fmt::format("input '{}'", node.inputs[0]), "is not made of codes",
                         "quantize it first");
+    if (readers_.at(node.inputs[0]) != 1)
+      view(node).refuse(fmt::format("input '{}'", node.inputs[0]),
+                        "is read without this Clip, too, and a layer's ofmap has one width",
+                        "clip the codes for every reader, or for none");
     QuantizedTensor& tensor = network_.tensors[static_cast<size_t>(found->second)];
     tensor.quantization.format = clip.format;
     tensor.name = node.outputs[0];
@@ -273,6 +277,9 @@ class Importer {
       v.refuse("output", "is not quantized", "end the network with a quantized layer");
     const TensorQuantization ifmap = quantization(node, 1, node.inputs[0]);
     const int index = tensor(node, node.inputs[0], ifmap);
+    for (size_t i = 1; i < node.inputs.size(); ++i) {
+      if (v.has_input(i)) v.tensor(i, "of a layer");
+    }
     const auto matmuls = static_matmuls(v);
     if (matmuls.size() != 1 || matmuls[0].images != 1)
       v.refuse("shapes", "make several products of one image", "write them as one product");
@@ -385,6 +392,7 @@ class Importer {
     const size_t moved = node.op_type == "Concat" ? node.inputs.size() : 1;
     QuantizedLayer out = layer(node, node.op_type);
     for (size_t i = 0; i < moved; ++i) out.ifmaps.push_back(known_codes(node, node.inputs[i]));
+    const TensorQuantization q = joined_quantization(node, out.ifmaps);
     bool named_so = false;
     for (size_t i = 0; i < node.outputs.size(); ++i) {
       if (!readers_.contains(node.outputs[i])) continue;
@@ -393,8 +401,23 @@ class Importer {
       one.workload = move_of(node, moved, i);
       GraphNode named = node;
       named.outputs = {node.outputs[i]};
-      add_layer(named, std::move(one), network_.tensor(out.ifmaps[0]).quantization);
+      add_layer(named, std::move(one), q);
     }
+  }
+
+  // Of codes that are joined as they are: one scale and zero point, the format of the widest.
+  TensorQuantization joined_quantization(const GraphNode& node, const std::vector<int>& ifmaps) {
+    TensorQuantization q = network_.tensor(ifmaps[0]).quantization;
+    for (const int ifmap : ifmaps) {
+      const TensorQuantization& other = network_.tensor(ifmap).quantization;
+      if (other.scale != q.scale || other.zero_point != q.zero_point)
+        view(node).refuse("inputs", "are codes of several scales or zero points",
+                          "requantize them to one, or use QLinearConcat");
+      if (other.format.min() < q.format.min()) q.format.is_signed = true;
+      while (!q.format.holds(other.format.min()) || !q.format.holds(other.format.max()))
+        ++q.format.bits;
+    }
+    return q;
   }
 
   std::string unique_name(const std::string& wanted) {

@@ -90,4 +90,28 @@ Evaluation evaluate(const Simulator& simulator, const CodeSource& source, Progre
   return evaluation;
 }
 
+Evaluation evaluate_float(const FloatNetwork& network, const ImageSource& source, int64_t images,
+                          std::span<const int32_t> labels, Progress& progress,
+                          const OutputVisitor& visit) {
+  const auto started = std::chrono::steady_clock::now();
+  const int64_t classes = network.tensor(network.output).elements();
+  std::vector<ImageScore> scores(static_cast<size_t>(images));
+  run_float(
+      network, source, images, {},
+      [&](const FloatBatch& batch) {
+        for (int64_t i = 0; i < batch.count; ++i) {
+          const auto at = static_cast<size_t>(batch.first + i);
+          scores[at] = score_image(
+              batch.output.subspan(static_cast<size_t>(i * classes), static_cast<size_t>(classes)),
+              labels.empty() ? 0 : labels[at]);
+        }
+        if (visit) visit(batch.first, batch.count, batch.output);
+      },
+      progress);
+  Evaluation evaluation = summarize(scores);
+  evaluation.seconds =
+      std::chrono::duration<double>(std::chrono::steady_clock::now() - started).count();
+  return evaluation;
+}
+
 }  // namespace widthwise

@@ -6,6 +6,7 @@
 
 #include "core/progress.h"
 #include "models/dataset.h"
+#include "quant/calibrate.h"
 #include "sim/graph_runner.h"
 #include "sim/simulator.h"
 
@@ -48,6 +49,12 @@ using OutputVisitor =
 // with the last image), and its first output counts: real numbers or codes.
 // Throws InputError for other graphs.
 Evaluation evaluate_graph(const GraphRunner& runner, const DataSet& data, Progress& progress,
+                          const OutputVisitor& visit = {});
+
+// The same for the layers of a float network, in FP32. `images` inputs come from `source`; labels
+// may be missing.
+Evaluation evaluate_float(const FloatNetwork& network, const ImageSource& source, int64_t images,
+                          std::span<const int32_t> labels, Progress& progress,
                           const OutputVisitor& visit = {});
 
 // The ends of such a graph; refuses other ones.

@@ -26,6 +26,14 @@ class Counts {
     const std::lock_guard lock(mutex_);
     counts_[&node].merge(counts);
   }
+  // Takes `part` of `whole` away.
+  void remove(const GraphNode& node, const OverflowCounts& counts, int64_t part, int64_t whole) {
+    const auto share = [&](int64_t count) { return -count * part / whole; };
+    add(node, {.additions_overflowed = share(counts.additions_overflowed),
+               .outputs = share(counts.outputs),
+               .outputs_hit = share(counts.outputs_hit),
+               .outputs_wrong = share(counts.outputs_wrong)});
+  }
   std::vector<LayerRecord> records() const {
     std::vector<LayerRecord> records;
     for (const GraphNode* node : order_) {
@@ -64,9 +72,13 @@ NetworkEnds network_ends(const Graph& graph) {
   ends.name = graph.name;
   ends.input = {input.shape.begin() + 1, input.shape.end()};
   const auto shapes = infer_shapes(graph);
-  const Shape& output = shapes.at(graph.outputs.at(0).name);
-  const int64_t batch = std::max<int64_t>(input.shape[0], 1);
-  if (output.empty() || output[0] != batch)
+  const auto found = shapes.find(graph.outputs.at(0).name);
+  if (found == shapes.end())
+    refuse(fmt::format("output '{}'", graph.outputs[0].name), "does not depend on the input",
+           "name an output that is computed from the input");
+  const Shape& output = found->second;
+  const int64_t batch = input.shape[0] == GraphValue::kSymbolic ? 1 : input.shape[0];
+  if (output.empty() || output[0] != batch || batch < 1)
     refuse(fmt::format("output '{}'", graph.outputs[0].name),
            fmt::format("has the shape {}, its first axis must be the batch", shape_text(output)),
            "export the network with the batch first");
@@ -107,6 +119,15 @@ Evaluation evaluate_graph(const GraphRunner& runner, const DataSet& data, Progre
       }
       const auto results = runner.run({{input.name, tensor}}, observers, states.local());
       const Tensor& result = results.at(graph.outputs[0].name);
+      if (result.elements() != shape[0] * ends.outputs) {
+        throw InputError(
+            {.file = graph.file,
+             .where = fmt::format("output '{}'", graph.outputs[0].name),
+             .field = "shape",
+             .problem = fmt::format("is {} for a batch of {}, needed are {} per image",
+                                    shape_text(result.shape()), shape[0], ends.outputs),
+             .fix = "export the network with the batch as its first axis"});
+      }
       outputs.resize(static_cast<size_t>(count * ends.outputs));
       for (size_t i = 0; i < outputs.size(); ++i)
         outputs[i] = static_cast<float>(result.real(static_cast<int64_t>(i)));
@@ -121,6 +142,20 @@ Evaluation evaluate_graph(const GraphRunner& runner, const DataSet& data, Progre
       progress.advance(count);
     }
   });
+
+  // The copies of the last image that filled the last batch up do not count.
+  if (const int64_t filled = batches * batch - images; fixed && filled > 0) {
+    Tensor tensor(ElementType::kFloat, input.shape);
+    const auto values = tensor.write<float>();
+    for (int64_t i = 0; i < batch; ++i) {
+      data.read(images - 1, 1,
+                values.subspan(static_cast<size_t>(i * elements), static_cast<size_t>(elements)));
+    }
+    observers.counts = [&](const GraphNode& node, const OverflowCounts& seen) {
+      counts.remove(node, seen, filled, batch);
+    };
+    runner.run({{input.name, tensor}}, observers, states.local());
+  }
 
   Evaluation evaluation = summarize(scores);
   evaluation.records = counts.records();

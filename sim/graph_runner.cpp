@@ -24,12 +24,17 @@ struct NodeLayer {
   std::unique_ptr<LayerRunner> runner;
 };
 
+bool holds_all(const IntegerFormat& format, const std::vector<int32_t>& codes) {
+  return std::all_of(codes.begin(), codes.end(), [&](int32_t code) { return format.holds(code); });
+}
+
 std::unique_ptr<NodeLayer> node_layer(const Graph& graph, const GraphNode& node,
                                       const Tensor& ifmap, const GraphRunOptions& options) {
   Graph alone;
   alone.file = graph.file;
   alone.opset = graph.opset;
   alone.formats = graph.formats;
+  alone.formats.erase(node.outputs[0]);  // its limits are q_min and q_max
   alone.nodes = {node};
   Shape shape = ifmap.shape();
   shape[0] = GraphValue::kSymbolic;
@@ -40,11 +45,6 @@ std::unique_ptr<NodeLayer> node_layer(const Graph& graph, const GraphNode& node,
     if (constant != graph.initializers.end()) alone.initializers.insert(*constant);
   }
   auto made = std::make_unique<NodeLayer>();
-  try {
-    made->network = import_quantized(alone);
-  } catch (const InputError&) {
-    return nullptr;  // no single layer
-  }
   RunOptions run;
   run.count = options.count;
   run.kernels = options.kernels;
@@ -55,7 +55,15 @@ std::unique_ptr<NodeLayer> node_layer(const Graph& graph, const GraphNode& node,
     made->datapath.accumulation = exact_accumulation({});
     made->datapath.requantize.kind = RequantizeConfig::Kind::kFloat32;
   }
-  made->runner = make_layer_runner(made->network, made->network.layers.at(0), made->datapath, run);
+  try {
+    made->network = import_quantized(alone);
+    QuantizedLayer& layer = made->network.layers.at(0);
+    const IntegerFormat takes = made->datapath.layer_weight(layer.name);
+    if (holds_all(takes, layer.weights)) layer.weight_format = takes;  // judged by its codes
+    made->runner = make_layer_runner(made->network, layer, made->datapath, run);
+  } catch (const InputError&) {
+    return nullptr;  // no single layer, or refused: the node says why
+  }
   return made;
 }
 
@@ -233,6 +241,7 @@ std::vector<Tensor> GraphRunner::run_mac(const Step& step, const NodeView& view,
                                sums.overflow_counts.end());
     all.counts.merge(sums.counts);
   }
+  if (observers.counts) observers.counts(*step.node, all.counts);
   if (observers.mac)
     observers.mac({*step.node, shapes.at(0), all.values, all.overflow_counts, all.counts});
   constexpr RequantizeConfig kFloat32{.kind = RequantizeConfig::Kind::kFloat32};

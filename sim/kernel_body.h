@@ -199,9 +199,9 @@ inline void elementwise_loop(const ElementwiseJob& given) {
   const auto low_real = static_cast<float>(low), high_real = static_cast<float>(high);
   if (job.use_float && kSecond) {
     const float ra = job.first_scale / job.ofmap_scale, rb = job.second_scale / job.ofmap_scale;
-    const float constant =
-        static_cast<float>(job.zero_point) - (ra * static_cast<float>(job.first_zero_point) +
-                                              rb * static_cast<float>(job.second_zero_point));
+    const float constant = static_cast<float>(job.zero_point) -
+                           __builtin_fmaf(ra, static_cast<float>(job.first_zero_point),
+                                          rb * static_cast<float>(job.second_zero_point));
     const auto least = static_cast<float>(job.q_min), greatest = static_cast<float>(job.q_max);
     for (int64_t i = 0; i < job.count; ++i) {
       const float value =

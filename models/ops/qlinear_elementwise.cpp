@@ -1,3 +1,5 @@
+#include <algorithm>
+
 #include "models/evaluation.h"
 #include "models/ops/quantized.h"
 
@@ -29,9 +31,17 @@ OutputCodes output(const NodeView& node) {
   return read_output_codes(node, kYScale, kYZeroPoint, node.tensor(kA, "A").type());
 }
 
-// ONNX Runtime takes the operand that its loop repeats, constant along the last axis, as the second
-// one, and A if both are: the order of the two roundings of kFloat32.
-bool repeats(const Shape& shape) { return shape.empty() || shape.back() == 1; }
+// ONNX Runtime adds the operand that its inner loop repeats first, A's in the inner fused addition
+// if it is A, which decides about the roundings of kFloat32. The innermost axis that both have and
+// that is not 1 in both says which one is repeated; A if there is no such axis.
+bool repeats_first(const Shape& a, const Shape& b) {
+  for (size_t i = 1; i <= std::min(a.size(), b.size()); ++i) {
+    const int64_t first = a[a.size() - i], second = b[b.size() - i];
+    if (first != 1 || second != 1) return first == 1;
+  }
+  if (a.empty() != b.empty()) return a.empty() || a.back() == 1;  // a scalar has one axis of 1
+  return true;
+}
 
 std::vector<Tensor> requantize_sum(const NodeView& node, const RequantizeConfig& config) {
   OperandCodes a = read_operand_codes(node, kA, kAScale, kAZeroPoint, "A"),
@@ -41,7 +51,7 @@ std::vector<Tensor> requantize_sum(const NodeView& node, const RequantizeConfig&
                 up_b = code_offset(node, b.tensor.type()), up_y = code_offset(node, y.type);
   a.zero_point += up_a;
   b.zero_point += up_b;
-  if (repeats(a.tensor.shape())) {
+  if (repeats_first(a.tensor.shape(), b.tensor.shape())) {
     const ElementwiseRequantizer add = make_requantizer(node, config, {b, a}, moved_up(y, up_y));
     return map_codes(node, a, b, y,
                      [&](int32_t p, int32_t q) { return add(q + up_b, p + up_a) - up_y; });

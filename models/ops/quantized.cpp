@@ -292,7 +292,8 @@ SlidingWindow convolution_window(const NodeView& node, size_t weight_input) {
 }  // namespace
 
 Shape convolution_shape(const NodeView& node, size_t weight) {
-  return window_ofmap_shape(node, convolution_window(node, weight), node.shape(weight)[0]);
+  const SlidingWindow window = convolution_window(node, weight);  // checks the ranks
+  return window_ofmap_shape(node, window, node.shape(weight)[0]);
 }
 
 IntegerMatmul convolution_matmul(const NodeView& node, size_t weight, int32_t ifmap_zero_point,
