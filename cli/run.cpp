@@ -112,8 +112,8 @@ class NetworkRun {
     folder_ = folder.path();
     if (request_.accumulators) prepare_folder(folder_ / "accumulators");
     if (request_.codes) prepare_folder(folder_ / "codes");
-    progress_.begin(graph.name, values_of(fused), "values");
-    const auto outputs = runner.run(tensors, observers());
+    progress_.begin(graph.name, std::ssize(fused.nodes), "nodes");
+    const auto outputs = runner.run(tensors, observers(fused));
     progress_.end();
     for (const GraphValue& output : fused.outputs) {
       const Tensor& tensor = outputs.at(output.name);
@@ -130,21 +130,14 @@ class NetworkRun {
   }
 
  private:
-  static int64_t values_of(const Graph& graph) {
-    int64_t values = std::ssize(used_inputs(graph));
-    for (const GraphNode& node : graph.nodes) {
-      for (const std::string& value : node.outputs) values += !value.empty();
-    }
-    return values;
-  }
-
-  GraphRunner::Observers observers() {
+  GraphRunner::Observers observers(const Graph& graph) {
     GraphRunner::Observers observers;
     observers.mac = [this](const MacObservation& seen) { add_layer(seen); };
+    for (const GraphNode& node : graph.nodes) last_outputs_.insert(node.outputs.back());
     observers.value = [this](const std::string& value, const Tensor& tensor) {
-      progress_.advance(1);
-      if (!request_.codes || is_real(tensor.type())) return;
-      write_tensor(folder_ / "codes" / (code_names_.of(value) + ".npy"), tensor);
+      if (last_outputs_.contains(value)) progress_.advance(1);
+      if (request_.codes && !is_real(tensor.type()))
+        write_tensor(folder_ / "codes" / (code_names_.of(value) + ".npy"), tensor);
     };
     return observers;
   }
@@ -204,6 +197,7 @@ class NetworkRun {
 
   const RunRequest& request_;
   Progress& progress_;
+  std::set<std::string> last_outputs_;  // of every node
   Json result_;
   std::filesystem::path folder_;
   FileNames names_, code_names_, layer_names_;

@@ -57,12 +57,24 @@ onnx::NodeProto* ModelBuilder::add_node(const std::string& op, const std::string
   node->set_op_type(op);
   node->set_name(name);
   for (const auto& input : inputs) node->add_input(input);
-  for (const auto& output : outputs) node->add_output(output);
+  for (const auto& output : outputs) {
+    node->add_output(output);
+    take(output);
+  }
   return node;
 }
 
+void ModelBuilder::take(const std::string& name) {
+  if (name.empty() || names_.insert(name).second) return;
+  throw InputError({.file = "",
+                    .where = "value '" + name + "'",
+                    .field = "name",
+                    .problem = "is also the name of a value that a quantized file adds",
+                    .fix = "rename it in the network"});
+}
+
 void ModelBuilder::add_constant(const std::string& name, const Tensor& tensor) {
-  if (!constants_.insert(name).second) return;
+  take(name);
   auto* to = graph_->add_initializer();
   to->set_name(name);
   to->set_data_type(onnx_element_type(tensor.type()));

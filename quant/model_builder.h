@@ -14,13 +14,16 @@ class ModelBuilder {
  public:
   ModelBuilder(const std::string& name, int opset);
   void import_domain(const std::string& domain, int version);
-  void add_input(const GraphValue& value) { declare(graph_->add_input(), value); }
+  void add_input(const GraphValue& value) {
+    declare(graph_->add_input(), value);
+    take(value.name);
+  }
   void add_output(const GraphValue& value) { declare(graph_->add_output(), value); }
 
   onnx::NodeProto* add_node(const std::string& op, const std::string& name,
                             const std::vector<std::string>& inputs,
                             const std::vector<std::string>& outputs);
-  // Elements in the typed fields, which every reader understands. Nothing if the name is taken.
+  // Elements in the typed fields, which every reader understands.
   void add_constant(const std::string& name, const Tensor& tensor);
   void add_float(const std::string& name, float value);
   void add_codes(const std::string& name, IntegerFormat format, const Shape& shape,
@@ -35,11 +38,12 @@ class ModelBuilder {
   std::string bytes() const { return model_.SerializeAsString(); }
 
  private:
+  void take(const std::string& name);  // throws InputError for a second value of a name
   static void declare(onnx::ValueInfoProto* to, const GraphValue& value);
 
   onnx::ModelProto model_;
   onnx::GraphProto* graph_;
-  std::set<std::string> constants_;
+  std::set<std::string> names_;  // of values
 };
 
 }  // namespace widthwise

@@ -54,10 +54,7 @@ class Writer {
         layer.operator_type == "AveragePool" || layer.operator_type == "GlobalAveragePool";
     const Window& w = workload.window;
     const bool dilated = w.dilation_rows > 1 || w.dilation_cols > 1;
-    const bool wide_pads = std::max(w.pad_top, w.pad_bottom) >= w.kernel_rows ||
-                           std::max(w.pad_left, w.pad_right) >= w.kernel_cols;
-    return !workload.unit_weights || !pool || dilated ||
-           wide_pads;  // ONNX Runtime has no such pool
+    return !workload.unit_weights || !pool || dilated;  // ONNX Runtime's integer pool has none
   }
 
   size_t rank(const QuantizedLayer& layer) const {  // without the batch
@@ -140,7 +137,8 @@ class Writer {
       }
       for (const std::string& input : inputs) {
         const auto constant = graph_.initializers.find(input);
-        if (constant != graph_.initializers.end()) model_.add_constant(input, constant->second);
+        if (constant != graph_.initializers.end() && copied_.insert(input).second)
+          model_.add_constant(input, constant->second);
       }
       ModelBuilder::copy_attributes(written,
                                     model_.add_node(node.op_type, node.name, inputs, outputs));
@@ -255,6 +253,7 @@ class Writer {
   std::map<std::string, const QuantizedLayer*> matmuls_;
   std::map<std::string, std::string> renamed_;
   std::set<const GraphNode*> written_;
+  std::set<std::string> copied_;  // constants
 };
 
 }  // namespace

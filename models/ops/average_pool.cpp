@@ -41,7 +41,8 @@ Window layer_window(const NodeView& node) {
 
 std::vector<Shape> infer_shape(const NodeView& node) {
   if (node.one_image()) layer_window(node);
-  return {window_ofmap_shape(node, window(node), node.shape(0)[1])};
+  const SlidingWindow w = window(node);  // checks the rank
+  return {window_ofmap_shape(node, w, node.shape(0)[1])};
 }
 
 void lower(const NodeView& node, LayerBuilder& builder) {

@@ -34,7 +34,8 @@ bool sums_integers(const NodeView& node) {
 }
 
 std::vector<Shape> infer_shape(const NodeView& node) {
-  return {window_ofmap_shape(node, window(node), node.shape(kX)[1])};
+  const SlidingWindow w = window(node);  // checks the rank
+  return {window_ofmap_shape(node, w, node.shape(kX)[1])};
 }
 
 OperandCodes operand(const NodeView& node) {

@@ -87,6 +87,11 @@ def average_pool(x, attributes):
     return total / counted.sum(tuple(range(2, 2 + rank))).astype(x.dtype)
 
 
+def over_all(x, attributes):
+    """Whether a window covers the whole image without pads: ONNX Runtime takes such an integer pool as a global one."""
+    return list(attributes["kernel_shape"]) == list(x.shape[2:]) and not any(attributes.get("pads", []))
+
+
 def resize_nearest(x, attributes, scales, sizes):
     y = x
     for axis, length in enumerate(x.shape):

@@ -4,6 +4,7 @@ So it is at graph optimization level `all` on x86. What it does not fuse is comp
 """
 import formulas
 import numpy as np
+from float_operators import over_all
 from formulas import along
 from tensors import DTYPES, INT8, INT32, RANGES, UINT8
 
@@ -113,6 +114,8 @@ def fused_mul(run, node, sources, ys, yz, onnx_type):
 
 @fused("AveragePool")
 def fused_average_pool(run, node, sources, ys, yz, onnx_type):
+    if over_all(sources[0][0], run.attributes(node)):
+        return fused_global_average_pool(run, node, sources, ys, yz, onnx_type)
     return formulas.average(run.values[node.output[0]], ys, yz, onnx_type, run.real)
 
 

@@ -7,7 +7,7 @@ import formulas
 import numpy as np
 import onnx
 from accumulators import Mac, conv_terms, matmul_terms
-from float_operators import average_pool, spatial
+from float_operators import average_pool, over_all, spatial
 from formulas import along
 from tensors import DTYPES, UINT8, from_proto
 
@@ -184,6 +184,8 @@ def qlinear_mul(run, node, *inputs):
 
 @operator("QLinearAveragePool")
 def qlinear_average_pool(run, node, x, xs, xz, ys, yz):
+    if over_all(x, run.attributes(node)):
+        return qlinear_global_average_pool(run, node, x, xs, xz, ys, yz)
     mean = average_pool(formulas.dequantize(x, xs, xz, run.real), run.attributes(node))
     return formulas.average(mean, ys, yz, run.types[node.input[4]], run.real)
 

@@ -1,12 +1,11 @@
 #!/usr/bin/env node
 // Runs an ONNX model with ONNX Runtime on the CPU and writes every output. Exit 0 done, 1 bad input.
 import {mkdirSync, readFileSync, writeFileSync} from 'node:fs';
-import {createRequire} from 'node:module';
 import path from 'node:path';
-import {fileURLToPath} from 'node:url';
 import {parseArgs} from 'node:util';
 
 import {read_npy, write_npy} from './npy.mjs';
+import {InputError, kTree, load_runtime, one_line} from './runtime.mjs';
 import {read_tensor_proto, write_tensor_proto} from './tensor_proto.mjs';
 
 const kUsage = `usage: run_model.mjs model.onnx --input name=file [--input ...] [--out folder] [options]
@@ -19,11 +18,7 @@ const kUsage = `usage: run_model.mjs model.onnx --input name=file [--input ...] 
   --repeat N               after one run to warm up, time N runs over all inputs; prints images/s
   --oracle folder          where scripts/install-onnxruntime put ONNX Runtime (build/oracle)`;
 
-const kTree = path.resolve(path.dirname(fileURLToPath(import.meta.url)), '..', '..');
 const kLevels = ['all', 'extended', 'basic', 'disabled'];
-
-class InputError extends Error {}
-const one_line = (error) => String(error.message ?? error).replace(/\s*\n\s*/g, ' ');
 
 // Runs `work`; an error in it is reported with the file or place it is about.
 async function about(place, work) {
@@ -65,15 +60,6 @@ function parse(argv) {
   one_of(values, 'format', ['npy', 'pb', 'both']);
   one_of(values, 'optimization', kLevels);
   return {...values, model: positionals[0]};
-}
-
-function load_runtime(folder) {
-  try {
-    return createRequire(path.resolve(folder, 'package.json'))('onnxruntime-node');
-  } catch (error) {
-    throw new InputError(`${folder}: ONNX Runtime does not load (${one_line(error).slice(0, 160)}); ` +
-                         `run scripts/install-onnxruntime`);
-  }
 }
 
 // name=file of every --input -> {name: tensor}; the names are the model's.

@@ -5,12 +5,20 @@
 #include <onnx/onnx_pb.h>
 #include <onnx/shape_inference/implementation.h>
 
+#include <algorithm>
+#include <functional>
 #include <set>
 
 #include "core/error.h"
 #include "core/files.h"
+#include "models/fold.h"
+#include "models/fuse.h"
+#include "models/lowering.h"
 #include "models/model.h"
 #include "quant/quantize.h"
+#include "quant/quantized_import.h"
+#include "tests/models/onnx_builder.h"
+#include "tests/quant/quant_support.h"
 
 namespace widthwise {
 namespace {
@@ -70,6 +78,93 @@ INSTANTIATE_TEST_SUITE_P(Zoo, Qcdq,
                            return std::string(std::get<0>(test.param)) + "_int" +
                                   std::to_string(std::get<1>(test.param));
                          });
+
+// y = what `nodes` make of c, a 1x1 convolution of x [N, 1, 2, 2]; every tensor's range is [0, 6].
+struct Limited {
+  explicit Limited(const std::function<void(OnnxBuilder&)>& nodes) {
+    OnnxBuilder builder({GraphValue::kSymbolic, 1, 2, 2});
+    builder.floats("w", {1, 1, 1, 1}, {1});
+    builder.node("Conv", {"x", "w"}, {"c"});
+    nodes(builder);
+    model.graph = fold(builder.parse());
+    model.network = lower(model.graph);
+    Statistics statistics;
+    for (const FloatTensor& tensor : model.network.tensors) statistics[tensor.name] = {0, 6, 1};
+    network = quantize(model.network, statistics, {});
+  }
+  Model model;
+  QuantizedNetwork network;
+
+  onnx::ModelProto written() const {
+    onnx::ModelProto proto;
+    EXPECT_TRUE(proto.ParseFromString(write_qcdq(model.graph, network)));
+    return proto;
+  }
+  int count(const std::string& op) const {
+    const auto proto = written();
+    return static_cast<int>(
+        std::count_if(proto.graph().node().begin(), proto.graph().node().end(),
+                      [&](const onnx::NodeProto& node) { return node.op_type() == op; }));
+  }
+  QuantizedNetwork imported() const {
+    return import_quantized(
+        fuse(parse_graph(write_qcdq(model.graph, network), "net.onnx"), FuseFor::kDatapath));
+  }
+};
+
+void clip(OnnxBuilder& builder, const std::string& from, float low, float high,
+          const std::string& to) {
+  builder.floats(to + "_low", {}, {low});
+  builder.floats(to + "_high", {}, {high});
+  builder.node("Clip", {from, to + "_low", to + "_high"}, {to});
+}
+
+TEST(Qcdq, HasNoClipThatTheCodesDoNotNeed) {
+  const Limited relu6([](OnnxBuilder& builder) { clip(builder, "c", 0, 5.999F, "y"); });
+  EXPECT_EQ(relu6.count("Clip"), 0);  // 5.999 and 6 are one code
+  const Limited half([](OnnxBuilder& builder) { clip(builder, "c", 0, 3, "y"); });
+  EXPECT_EQ(half.count("Clip"), 1);
+  const Limited two([](OnnxBuilder& builder) {
+    builder.node("Relu", {"c"}, {"r"});
+    builder.node("Relu", {"r"}, {"y"});
+  });
+  EXPECT_EQ(two.count("Relu"), 1);
+}
+
+TEST(Qcdq, OfLimitsThatExcludeEachOtherTheLaterOneDecides) {
+  const Limited limited([](OnnxBuilder& builder) {
+    clip(builder, "c", 0, 1.2F, "r");
+    clip(builder, "r", 3, 6, "y");
+  });
+  for (const QuantizedNetwork& network : {limited.network, limited.imported()}) {
+    EXPECT_EQ(network.layers.at(0).q_min, 128);  // 3 of 6
+    EXPECT_EQ(network.layers.at(0).q_max, 128);
+  }
+}
+
+TEST(Qcdq, KeepsTheBatchOpen) {
+  const Limited reshaped([](OnnxBuilder& builder) {
+    builder.integers("shape", {1, -1});
+    builder.node("Reshape", {"c", "shape"}, {"y"});
+  });
+  const auto proto = reshaped.written();
+  for (const auto& tensor : proto.graph().initializer()) {
+    if (tensor.name() != "y_shape") continue;
+    EXPECT_EQ(std::vector<int64_t>(tensor.int64_data().begin(), tensor.int64_data().end()),
+              (std::vector<int64_t>{0, 4}));
+  }
+  EXPECT_EQ(proto.graph().output(0).type().tensor_type().shape().dim(0).dim_param(), "N");
+}
+
+TEST(Qcdq, RefusesNamesThatItAdds) {
+  const Limited taken([](OnnxBuilder& builder) {
+    builder.node("Relu", {"c"}, {"x_quantized"});
+    builder.node("MaxPool", {"x_quantized"}, {"y"});
+    set(*builder.graph().mutable_node(2), "kernel_shape", std::vector<int64_t>{1, 1});
+  });
+  EXPECT_THAT(testing_support::input_error([&] { taken.written(); }),
+              testing::HasSubstr("name is also the name of a value that a quantized file adds"));
+}
 
 TEST(Qcdq, RefusesOldOpsets) {
   Model model = zoo("plain_cnn");

@@ -294,7 +294,8 @@ class RandomNetwork {
       strides.push_back(any(1, 2));
       dilations.push_back(any(1, 2));
     }
-    for (size_t i = 2; i < 2 * shape.size() - 2; ++i) pads.push_back(any(0, 1));
+    for (size_t i = 0; i < 2 * kernel.size(); ++i)  // below the kernel, as ONNX Runtime wants them
+      pads.push_back(any(0, std::min<int64_t>(1, kernel[i % kernel.size()] - 1)));
     auto& made = node(op, {x}, {y});
     set(made, "kernel_shape", kernel);
     if (!one_in(3)) set(made, "strides", strides);

@@ -154,7 +154,6 @@ void check_round_trip(uint32_t seed, int nodes) {
   RandomNetwork made(seed, nodes);
   const Statistics statistics = made.statistics(made.one_in(2));
   const QuantizedNetwork network = quantize(made.model.network, statistics, made.config());
-  for (const QuantizedLayer& layer : network.layers) RC_TAG(layer.operator_type);
   for (const QuantizedFile kind : {QuantizedFile::kQcdq, QuantizedFile::kQonnx}) {
     const bool qcdq = kind == QuantizedFile::kQcdq;
     if (qcdq && weight_zero_points_differ(network)) {

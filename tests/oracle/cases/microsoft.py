@@ -32,9 +32,12 @@ def binary(network, op, a=(1, 4, 6, 6), b=(1, 4, 6, 6), onnx_type=UINT8, zeros=(
     "qlinearaveragepool_include_pad": dict(kernel_shape=[3, 3], pads=[1, 1, 1, 1], count_include_pad=1),
     "qlinearaveragepool_ceil_mode": dict(shape=(1, 3, 8, 8), kernel_shape=[3, 3], strides=[2, 2], ceil_mode=1),
     "qlinearaveragepool_same_scale_ties": dict(same=True, kernel_shape=[2, 2], strides=[2, 2]),
+    # Over the whole image it is a global one: the odd zero point is added after rounding.
+    "qlinearaveragepool_whole_ties": dict(shape=(8, 64, 2, 2), ties=True, kernel_shape=[2, 2]),
+    "qlinearaveragepool_1d_ties": dict(shape=(8, 16, 9), ties=True, kernel_shape=[2]),
 })  # fmt: skip
-def average_pool(network, shape=(1, 4, 8, 8), onnx_type=UINT8, same=False, **attributes):
-    pool(network, shape, onnx_type, same)
+def average_pool(network, shape=(1, 4, 8, 8), onnx_type=UINT8, same=False, ties=False, **attributes):
+    pool(network, shape, onnx_type, same, ties)
     return network.output(network.microsoft("QLinearAveragePool", *PARAMETERS, to="y", **attributes))
 
 
@@ -51,11 +54,12 @@ def global_average_pool(network, shape, onnx_type=UINT8, same=False):
 PARAMETERS = ["x", "x_scale", "x_zero", "y_scale", "y_zero"]
 
 
-def pool(network, shape, onnx_type, same):
+def pool(network, shape, onnx_type, same, ties=False):
     zero = {UINT8: 119, INT8: -7}[onnx_type]
     network.input("x", network.codes(onnx_type, *shape))
-    network.parameters("x", 0.0217, zero, onnx_type)
-    network.parameters("y", *(0.0217, zero) if same else (0.0119, zero + 4), onnx_type)
+    network.parameters("x", 0.03125 if ties else 0.0217, zero, onnx_type)
+    scale = 0.0625 if ties else 0.0119
+    network.parameters("y", *(0.0217, zero) if same else (scale, zero + 4), onnx_type)
 
 
 @cases({
