@@ -46,7 +46,8 @@ using OutputVisitor =
 // Runs all inputs of a data set through a graph in integer form, in parallel over batches; the
 // result does not depend on the number of threads. Labels may be missing: the predictions count.
 // The graph has one float input, batch first (an open batch, or a fixed one, which is filled up
-// with the last image), and its first output counts: real numbers or codes.
+// with the last image), and its first output counts: real numbers, or codes, whose loss is that of
+// the numbers that they stand for.
 // Throws InputError for other graphs.
 Evaluation evaluate_graph(const GraphRunner& runner, const DataSet& data, Progress& progress,
                           const OutputVisitor& visit = {});

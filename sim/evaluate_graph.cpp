@@ -8,6 +8,8 @@
 #include <mutex>
 
 #include "core/error.h"
+#include "models/movement.h"
+#include "models/quantized_operands.h"
 #include "models/shape_inference.h"
 #include "sim/evaluate.h"
 
@@ -48,6 +50,26 @@ class Counts {
   std::map<const GraphNode*, OverflowCounts> counts_;
   std::mutex mutex_;
 };
+
+// The scale of an output of codes, by which its loss is that of real numbers; a zero point does not
+// show in it. 1 for real outputs, and where nothing says it.
+float output_scale(const Graph& graph) {
+  std::string value = graph.outputs.at(0).name;
+  for (auto node = graph.nodes.rbegin(); node != graph.nodes.rend(); ++node) {
+    if (std::find(node->outputs.begin(), node->outputs.end(), value) == node->outputs.end())
+      continue;
+    if (moves_elements(*node) || node->op_type == "Clip") {
+      value = node->inputs.at(0);
+      continue;
+    }
+    const auto operands = quantized_operands(*node);
+    if (!operands || !operands->ofmap || operands->ofmap->scale >= node->inputs.size()) return 1;
+    const auto scale = graph.initializers.find(node->inputs[operands->ofmap->scale]);
+    const bool one = scale != graph.initializers.end() && scale->second.elements() == 1;
+    return one ? static_cast<float>(scale->second.real(0)) : 1;
+  }
+  return 1;
+}
 
 }  // namespace
 
@@ -92,6 +114,7 @@ Evaluation evaluate_graph(const GraphRunner& runner, const DataSet& data, Progre
   const Graph& graph = runner.graph();
   const NetworkEnds ends = network_ends(graph);
   const GraphValue& input = graph.inputs[0];
+  const float scale = output_scale(graph);
   const bool fixed = input.shape[0] != GraphValue::kSymbolic;
   const int64_t batch = fixed ? input.shape[0] : kBatch;
   const int64_t elements = data.input_elements(), images = data.count();
@@ -105,7 +128,7 @@ Evaluation evaluate_graph(const GraphRunner& runner, const DataSet& data, Progre
   tbb::enumerable_thread_specific<GraphRunner::State> states;
   const int64_t batches = (images + batch - 1) / batch;
   tbb::parallel_for(tbb::blocked_range<int64_t>(0, batches, 1), [&](const auto& range) {
-    std::vector<float> outputs;
+    std::vector<float> outputs, logits;
     for (int64_t b = range.begin(); b < range.end(); ++b) {
       const int64_t first = b * batch, count = std::min(batch, images - first);
       Shape shape = input.shape;
@@ -134,9 +157,10 @@ Evaluation evaluate_graph(const GraphRunner& runner, const DataSet& data, Progre
       for (int64_t i = 0; i < count; ++i) {
         const auto at = static_cast<size_t>(first + i);
         const int32_t label = data.labels().empty() ? 0 : data.labels()[at];
-        scores[at] = score_image(std::span(outputs).subspan(static_cast<size_t>(i * ends.outputs),
-                                                            static_cast<size_t>(ends.outputs)),
-                                 label);
+        const float* from = outputs.data() + i * ends.outputs;
+        logits.assign(from, from + ends.outputs);
+        for (float& logit : logits) logit *= scale;
+        scores[at] = score_image(logits, label);
       }
       if (visit) visit(first, count, outputs);
       progress.advance(count);

@@ -504,6 +504,25 @@ TEST(EvaluateGraph, WithoutLabelsThePredictionsAreTheSame) {
   EXPECT_EQ(without.images, 20);
 }
 
+// The loss of an output of codes is that of the real numbers that they stand for.
+TEST(EvaluateGraph, LossOfCodes) {
+  Evaluation found[2];
+  for (const bool codes : {false, true}) {
+    QuantizedBuilder b({kOpen, 3, 5, 4});
+    b.fake_quantize("x", "xd", per_tensor(1.0F / 64, 100));
+    b.node("Conv", {"xd", b.weight("w", {5, 3, 5, 4}, per_tensor(1.0F / 128, 0, s8))}, {"c"});
+    b.quantize("c", "q", per_tensor(0.125F, 130));
+    b.node("Flatten", {"q"}, {codes ? "y" : "f"});
+    if (!codes) b.dequantize("f", "y", per_tensor(0.125F, 130));
+    b.output("y", codes ? u8 : ElementType::kFloat);
+    const Graph graph = fuse(b.parse());
+    found[codes] = evaluate_graph(GraphRunner(graph), MadeSet(20, true), Progress::none());
+  }
+  EXPECT_EQ(found[0].predictions, found[1].predictions);
+  EXPECT_NEAR(found[0].mean_loss, found[1].mean_loss, 1e-5 * found[0].mean_loss);
+  EXPECT_GT(found[0].mean_loss, 0);
+}
+
 TEST(EvaluateGraph, NetworksThatNoDataSetFits) {
   const auto refused = [](QuantizedBuilder& b) {
     const Graph graph = b.parse();
