@@ -84,7 +84,8 @@ class Sinker {
   }
 
   bool sink_pad(const GraphNode& node, const Dequantized& d) {
-    if (!d.per_tensor() || editor_.graph().opset < 11 || d.zero_point_tensor == nullptr)
+    if (!d.per_tensor() || editor_.graph().opset < 11 || d.zero_point_tensor == nullptr ||
+        d.zero_point_tensor->elements() != 1)
       return false;
     GraphNode move = node;
     move.inputs[0] = d.codes;
@@ -149,7 +150,7 @@ class Sinker {
         scale->elements() != 1 || scale->bytes() != d->scale_tensor->bytes() ||
         !same_tensor(zero_point, d->zero_point_tensor) || zero_point == nullptr)
       return false;
-    if (editor_.graph().is_output(node.outputs[0])) {
+    if (editor_.is_output(node.outputs[0])) {
       GraphNode copy;
       copy.name = node.name;
       copy.op_type = "Identity";
