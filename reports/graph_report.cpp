@@ -61,7 +61,7 @@ class NodeReport {
     const int64_t outputs = shape_elements(shapes_.at(node_.outputs[0]));
     const bool conv = node_.op_type == "Conv";
     const int64_t length =
-        conv ? shape_elements(weight) / weight.at(0)
+        conv ? shape_elements({weight.begin() + 1, weight.end()})
              : (weight.size() < 2 ? weight.at(0) : view_.shape(0).at(view_.shape(0).size() - 1));
     int64_t parameters = 0;
     for (size_t i = 1; i < node_.inputs.size(); ++i) {
