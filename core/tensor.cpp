@@ -1,5 +1,6 @@
 #include "core/tensor.h"
 
+#include <algorithm>
 #include <stdexcept>
 
 namespace widthwise {
@@ -19,6 +20,7 @@ int64_t checked_elements(const Shape& shape) {
 int64_t shape_elements(const Shape& shape) {
   int64_t product = 1;  // of the other extents, too, where one is 0: strides are products of them
   bool empty = false;
+  if (shape.size() > kMaxTensorAxes) return -1;
   for (const int64_t extent : shape) {
     if (extent < 0 || extent > kMaxTensorElements) return -1;
     empty = empty || extent == 0;
@@ -30,10 +32,11 @@ int64_t shape_elements(const Shape& shape) {
 
 std::string shape_text(const Shape& shape) {
   std::string text;
-  for (const int64_t extent : shape) {
+  for (size_t i = 0; i < std::min(shape.size(), kMaxTensorAxes); ++i) {
     text += text.empty() ? "" : ", ";
-    text += extent == -1 ? "N" : std::to_string(extent);
+    text += shape[i] == -1 ? "N" : std::to_string(shape[i]);
   }
+  if (shape.size() > kMaxTensorAxes) text += ", ... " + std::to_string(shape.size()) + " axes";
   return "[" + text + "]";
 }
 

@@ -17,9 +17,13 @@ using Shape = std::vector<int64_t>;
 // The most elements that a tensor of one image or a constant may have.
 inline constexpr int64_t kMaxTensorElements = int64_t{1} << 28;
 
-// Product of the extents (1 for a scalar), or -1 if it is negative or above kMaxTensorElements.
+// The most axes that it may have.
+inline constexpr size_t kMaxTensorAxes = 64;
+
+// Product of the extents (1 for a scalar), or -1 if one is negative, the product without the zeros
+// is above kMaxTensorElements, or there are more than kMaxTensorAxes.
 int64_t shape_elements(const Shape& shape);
-std::string shape_text(const Shape& shape);  // "[1, 16, 28, 28]"; -1 is N
+std::string shape_text(const Shape& shape);  // "[1, 16, 28, 28]"; -1 is N; cut after 64 axes
 
 // 4- and 2-bit elements are kept one to a byte.
 enum class ElementType {

@@ -115,7 +115,7 @@ YamlMap YamlMap::load(const fs::path& path, const Names& known, const std::strin
   }
   if (root.IsNull()) refuse_file("", "is empty, a map is needed");
   if (!root.IsMap()) refuse_file("line 1", "is " + shown(root) + ", not a map");
-  YamlMap top(std::make_shared<Document>(path.string(), example), root, "");
+  YamlMap top(std::make_shared<Document>(Document{path.string(), example}), root, "");
   top.check(known);
   return top;
 }

@@ -2,9 +2,12 @@
 
 #include <fmt/format.h>
 
+#include <iterator>
+#include <map>
 #include <set>
 
 #include "core/error.h"
+#include "models/node_work.h"
 #include "models/operator.h"
 #include "models/ops/copy.h"
 #include "models/ops/shape.h"
@@ -36,11 +39,48 @@ Tensor constant_value(const NodeView& view) {
               "write the constant as the attribute 'value'");
 }
 
+// What folding may make of a file: constants that grow, as ConstantOfShape and Expand can, and
+// products take no more memory and time than its own constants justify.
+class Budget {
+ public:
+  explicit Budget(const Graph& graph) {
+    double stored = 0;
+    for (const auto& [name, tensor] : graph.initializers)
+      stored += static_cast<double>(tensor.elements());
+    for (const GraphNode& node : graph.nodes) {
+      for (const auto& [name, value] : node.attributes) {
+        if (const auto* tensor = std::get_if<Tensor>(&value))
+          stored += static_cast<double>(tensor->elements());
+      }
+    }
+    elements_ = (1 << 24) + 16 * stored;
+    work_ = (1 << 25) + 64 * stored;
+  }
+
+  void take(const NodeView& view) {
+    const std::vector<Shape> shapes = checked_operator(view).infer_shape(view);
+    for (const Shape& shape : shapes) elements_ -= real_elements(shape);
+    work_ -= node_work(view, shapes);
+    if (elements_ >= 0 && work_ >= 0) return;
+    view.refuse("output",
+                fmt::format("makes a constant of the shape {}: the constants of this file take too "
+                            "{} to compute",
+                            shapes.empty() ? "[]" : shape_text(shapes[0]),
+                            elements_ < 0 ? "much memory" : "long"),
+                "fold constants before (onnxsim), or store them as initializers");
+  }
+
+ private:
+  double elements_, work_;  // what is left; see node_work()
+};
+
 // Outputs of a node that reads constants only, by the operator's definition.
-std::vector<Tensor> evaluate_constant(const NodeView& view) {
+std::vector<Tensor> evaluate_constant(const NodeView& view, Budget& budget) {
   std::vector<const Tensor*> inputs;
   for (size_t i = 0; i < view.input_count(); ++i) inputs.push_back(view.constant(i));
-  return evaluate_node(NodeView(view.graph(), view.node(), std::move(inputs)));
+  const NodeView bound(view.graph(), view.node(), std::move(inputs));
+  budget.take(bound);
+  return evaluate_node(bound);
 }
 
 // A Clip of integers states how many bits they have.
@@ -57,7 +97,9 @@ bool is_constant(const NodeView& view) {
 
 bool copies(const NodeView& view) {
   checked_operator(view);
-  return is_copy(view);
+  if (!is_copy(view)) return false;
+  if (!view.has_input(0)) view.refuse("input 0", "is missing", "export the network again");
+  return true;
 }
 
 // Shape of an activation of one image.
@@ -66,18 +108,63 @@ bool is_known_shape(const NodeView& view, const ValueShapes& shapes) {
          shapes.contains(view.node().inputs[0]);
 }
 
-void rename(Graph& graph, const std::string& from, const std::string& to) {
+// A copy that writes an output: whoever writes its input writes the output instead. One that copies
+// an input, a constant or another output stays.
+void drop_copies_to_outputs(Graph& graph) {
+  const std::set<std::string> inputs = names_of(graph.inputs), outputs = names_of(graph.outputs);
+  std::map<std::string, std::string> renamed;
+  const auto rename = [&](std::vector<std::string>& values) {
+    for (std::string& value : values) {
+      if (const auto found = renamed.find(value); found != renamed.end()) value = found->second;
+    }
+  };
+  const ValueShapes none;
+  std::vector<GraphNode> kept;
   for (GraphNode& node : graph.nodes) {
-    for (std::string& value : node.inputs) value = value == from ? to : value;
-    for (std::string& value : node.outputs) value = value == from ? to : value;
+    rename(node.inputs);
+    const bool copy = is_copy(NodeView(graph, node, none)) && node.outputs.size() == 1;
+    if (!copy || inputs.contains(node.inputs[0]) || outputs.contains(node.inputs[0]) ||
+        graph.initializers.contains(node.inputs[0])) {
+      kept.push_back(std::move(node));
+    } else {
+      renamed[node.inputs[0]] = node.outputs[0];
+    }
   }
+  for (GraphNode& node : kept) {
+    rename(node.inputs);
+    rename(node.outputs);
+  }
+  graph.nodes = std::move(kept);
 }
+
+// Constants that all of their readers have been computed from go away.
+class Readers {
+ public:
+  explicit Readers(Graph& graph) : graph_(graph), counts_(reader_counts(graph)) {}
+  void done(const GraphNode& node) {
+    for (const std::string& value : node.inputs) {
+      if (value.empty() || --counts_[value] > 0) continue;
+      graph_.initializers.erase(value);
+    }
+  }
+  // Who read `copy` reads `value`.
+  void rename(const std::string& copy, const std::string& value) {
+    counts_[value] += counts_[copy] - 1;
+  }
+
+ private:
+  Graph& graph_;
+  std::map<std::string, int> counts_;
+};
 
 }  // namespace
 
 void fold_constants(Graph& graph, const FoldOptions& options) {
   ValueShapes shapes;
   if (options.one_image) shapes = image_input_shapes(graph);
+  const std::set<std::string> outputs = names_of(graph.outputs);
+  Budget budget(graph);
+  Readers readers(graph);
   std::map<std::string, std::string> renamed;  // output of a copy -> its input
   std::vector<GraphNode> kept;
   for (GraphNode& node : graph.nodes) {
@@ -90,18 +177,20 @@ void fold_constants(Graph& graph, const FoldOptions& options) {
       graph.initializers[node.outputs[0]] = constant_value(view);
     } else if (is_constant(view) &&
                !(options.keep_quantized_constants && says_how_quantized(view))) {
-      const auto tensors = evaluate_constant(view);
+      std::vector<Tensor> tensors = evaluate_constant(view, budget);
       for (size_t i = 0; i < node.outputs.size() && i < tensors.size(); ++i) {
-        graph.initializers[node.outputs[i]] = tensors[i];
+        if (!node.outputs[i].empty()) graph.initializers[node.outputs[i]] = std::move(tensors[i]);
       }
+      readers.done(node);
     } else if (is_known_shape(view, shapes)) {
       checked_operator(view);
-      graph.initializers[node.outputs.at(0)] = shape_value(view);
-    } else if (copies(view) && node.outputs.size() == 1 && !graph.is_output(node.outputs[0])) {
+      graph.initializers[node.outputs[0]] = shape_value(view);
+    } else if (copies(view) && node.outputs.size() == 1 && !outputs.contains(node.outputs[0])) {
       renamed[node.outputs[0]] = node.inputs[0];
+      readers.rename(node.outputs[0], node.inputs[0]);
     } else {
       if (options.one_image) add_output_shapes(view, shapes);
-      kept.push_back(node);
+      kept.push_back(std::move(node));
     }
   }
   graph.nodes = std::move(kept);
@@ -113,18 +202,7 @@ void fold_constants(Graph& graph, const FoldOptions& options) {
                       .problem = "does not depend on the input",
                       .fix = "name an output that is computed from the input"});
   }
-  // A copy that writes an output: whoever writes its input writes the output instead. One
-  // that copies an input, a constant or another output stays.
-  const ValueShapes none;
-  for (size_t i = 0; i < graph.nodes.size(); ++i) {
-    const GraphNode node = graph.nodes[i];
-    const bool copy = is_copy(NodeView(graph, node, none));
-    if (!copy || node.outputs.size() != 1 || graph.is_input(node.inputs[0]) ||
-        graph.is_output(node.inputs[0]) || graph.initializers.contains(node.inputs[0]))
-      continue;
-    graph.nodes.erase(graph.nodes.begin() + static_cast<std::ptrdiff_t>(i--));
-    rename(graph, node.inputs[0], node.outputs[0]);
-  }
+  drop_copies_to_outputs(graph);
 }
 
 void remove_unused(Graph& graph) {
@@ -136,9 +214,9 @@ void remove_unused(Graph& graph) {
     for (const std::string& value : node->outputs) used = used || needed.contains(value);
     if (!used) continue;
     needed.insert(node->inputs.begin(), node->inputs.end());
-    kept.push_back(*node);
+    kept.push_back(std::move(*node));
   }
-  graph.nodes.assign(kept.rbegin(), kept.rend());
+  graph.nodes.assign(std::make_move_iterator(kept.rbegin()), std::make_move_iterator(kept.rend()));
   std::erase_if(graph.initializers, [&](const auto& item) { return !needed.contains(item.first); });
 }
 

@@ -12,7 +12,8 @@ struct FoldOptions {
 
 // Turns Constant nodes, and nodes that read constants only, into initializers, and removes copies
 // (see ops/copy.h) by renaming. Throws InputError for what is not supported, and with one_image for
-// a constant output.
+// a constant output, and for constants that would take far more memory or time than what the file
+// stores.
 void fold_constants(Graph& graph, const FoldOptions& options);
 
 // Removes nodes that no output depends on and initializers that nobody reads.

@@ -30,8 +30,9 @@ std::optional<FoldableNode> foldable(const NodeView& view) {
 }
 
 // Constants of the layer that takes the affine map, one copy each: initializers may be shared.
-std::string add_constant(Graph& graph, const std::string& wanted, Tensor tensor) {
-  std::string name = unused_value_name(graph, wanted);
+std::string add_constant(Graph& graph, UnusedNames& names, const std::string& wanted,
+                         Tensor tensor) {
+  std::string name = names.take(wanted);
   graph.initializers.emplace(name, std::move(tensor));
   return name;
 }
@@ -41,7 +42,8 @@ float scaled(float value, double factor) {
 }
 
 // weight and bias of a Conv, Gemm or MatMul, such that it gives scale * y + offset instead of y.
-void apply(Graph& graph, GraphNode& layer, const NodeView& view, const ChannelAffine& affine) {
+void apply(Graph& graph, UnusedNames& names, GraphNode& layer, const NodeView& view,
+           const ChannelAffine& affine) {
   const size_t channels = affine.scale.size();
   Tensor weight = view.float_constant(1, "weight");
   const bool channel_last =
@@ -64,8 +66,8 @@ void apply(Graph& graph, GraphNode& layer, const NodeView& view, const ChannelAf
   if (layer.op_type == "MatMul") layer.op_type = "Gemm";
   if (layer.op_type == "Gemm") layer.attributes.erase("beta");
   layer.inputs.resize(3);
-  layer.inputs[1] = add_constant(graph, layer.inputs[1] + "_folded", std::move(weight));
-  layer.inputs[2] = add_constant(graph, layer.name + "_bias_folded",
+  layer.inputs[1] = add_constant(graph, names, layer.inputs[1] + "_folded", std::move(weight));
+  layer.inputs[2] = add_constant(graph, names, layer.name + "_bias_folded",
                                  Tensor::floats({static_cast<int64_t>(channels)}, bias));
 }
 
@@ -88,6 +90,7 @@ bool is_spatial_mean(const NodeView& view) {
 // Writes such means as a GlobalAveragePool, with a Flatten where the axes do not stay.
 void rewrite_spatial_means(Graph& graph, const ValueShapes& shapes) {
   std::vector<GraphNode> nodes;
+  UnusedNames names(graph);
   for (const GraphNode& node : graph.nodes) {
     nodes.push_back(node);
     const NodeView view(graph, node, shapes, true);
@@ -98,7 +101,7 @@ void rewrite_spatial_means(Graph& graph, const ValueShapes& shapes) {
     pool.inputs.resize(1);
     pool.attributes.clear();
     if (!flatten) continue;
-    pool.outputs[0] = unused_value_name(graph, node.outputs[0] + "_pooled");
+    pool.outputs[0] = names.take(node.outputs[0] + "_pooled");
     nodes.push_back({.name = node.name + "_Flatten",
                      .op_type = "Flatten",
                      .inputs = {pool.outputs[0]},
@@ -117,6 +120,7 @@ Graph fold(Graph graph) {
   rewrite_spatial_means(graph, infer_image_shapes(graph));
   const ValueShapes shapes = infer_image_shapes(graph);
   const auto readers = reader_counts(graph);
+  UnusedNames names(graph);
   std::map<std::string, size_t> writer;  // value -> index in `kept`
   std::vector<GraphNode> kept;
   for (const GraphNode& node : graph.nodes) {
@@ -126,7 +130,7 @@ Graph fold(Graph graph) {
       const GraphNode before = kept[found->second];
       const NodeView view(graph, before, shapes, true);
       if (takes_affine(view)) {
-        apply(graph, kept[found->second], view, step->affine);
+        apply(graph, names, kept[found->second], view, step->affine);
         kept[found->second].outputs[0] = node.outputs[0];
         writer[node.outputs[0]] = found->second;
         continue;

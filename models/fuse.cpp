@@ -15,6 +15,7 @@ Graph fuse(Graph graph, FuseFor fuse_for) {
   fuse_dequantized_products(graph);
   fold_constants(graph, {});
   remove_unused(graph);
+  check_quantization(graph);
   return graph;
 }
 

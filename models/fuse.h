@@ -21,7 +21,8 @@ enum class FuseFor {
 //   no quantized output: ConvInteger or MatMulInteger, then DequantizeLinear by scale * scale
 // Data movement and max-pooling of dequantized values move the codes. A float network stays as it
 // is. Constants are folded. `graph.formats` says where codes have fewer bits than their type.
-// Throws InputError for nodes that are not supported.
+// Throws InputError for nodes that are not supported, and for constant scales that are not normal
+// positive numbers.
 Graph fuse(Graph graph, FuseFor fuse_for = FuseFor::kFile);
 
 }  // namespace widthwise

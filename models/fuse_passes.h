@@ -25,4 +25,8 @@ void fuse_quantized_operators(Graph& graph, FuseFor fuse_for,
 // MatMulDequantized and QGemm without output scale.
 void fuse_dequantized_products(Graph& graph);
 
+// Refuses constant scales that are not normal positive numbers, and constant zero points that are
+// no integers, naming node and input.
+void check_quantization(const Graph& graph);
+
 }  // namespace widthwise

@@ -221,7 +221,7 @@ class OperatorFuser {
     if (!clip) return false;
     const auto before = editor_.graph().formats.find(node.inputs[0]);
     if (before != editor_.graph().formats.end() && before->second.min() >= clip->low &&
-        before->second.max() <= clip->high && !editor_.graph().is_output(node.outputs[0])) {
+        before->second.max() <= clip->high && !editor_.is_output(node.outputs[0])) {
       editor_.replace(node.outputs[0], node.inputs[0]);
       return true;
     }
@@ -256,6 +256,7 @@ std::set<std::string> seen_as_unsigned(const Graph& graph) {
     if (node.op_type == "DequantizeLinear" && !node.inputs.empty())
       dequantizers[node.inputs[0]] = &node;
   }
+  const std::set<std::string> outputs = names_of(graph.outputs);
   std::set<std::string> values;
   for (const GraphNode& node : graph.nodes) {
     if (node.op_type != "QuantizeLinear" || node.domain != kOnnxDomain || node.inputs.size() < 3)
@@ -264,10 +265,10 @@ std::set<std::string> seen_as_unsigned(const Graph& graph) {
     const auto reader = dequantizers.find(node.outputs.at(0));
     if (zero_point == graph.initializers.end() || reader == dequantizers.end() ||
         zero_point->second.type() != ElementType::kInt8 || !alone(node.outputs[0]) ||
-        graph.is_output(node.outputs[0]))
+        outputs.contains(node.outputs[0]))
       continue;
     const std::string& real = reader->second->outputs.at(0);
-    if (!alone(real) && !graph.is_output(real)) continue;
+    if (!alone(real) && !outputs.contains(real)) continue;
     values.insert(node.outputs[0]);
     values.insert(real);
   }

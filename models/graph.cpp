@@ -19,6 +19,12 @@ bool Graph::is_input(const std::string& value) const {
                      [&](const GraphValue& input) { return input.name == value; });
 }
 
+std::set<std::string> names_of(const std::vector<GraphValue>& values) {
+  std::set<std::string> names;
+  for (const GraphValue& value : values) names.insert(value.name);
+  return names;
+}
+
 std::map<std::string, int> reader_counts(const Graph& graph) {
   std::map<std::string, int> counts;
   for (const GraphNode& node : graph.nodes) {
@@ -28,13 +34,15 @@ std::map<std::string, int> reader_counts(const Graph& graph) {
   return counts;
 }
 
-std::string unused_value_name(const Graph& graph, const std::string& wanted) {
-  std::set<std::string> used;
-  for (const GraphValue& input : graph.inputs) used.insert(input.name);
-  for (const auto& [name, tensor] : graph.initializers) used.insert(name);
-  for (const GraphNode& node : graph.nodes) used.insert(node.outputs.begin(), node.outputs.end());
+UnusedNames::UnusedNames(const Graph& graph) : used_(names_of(graph.inputs)) {
+  for (const auto& [name, tensor] : graph.initializers) used_.insert(name);
+  for (const GraphNode& node : graph.nodes) used_.insert(node.outputs.begin(), node.outputs.end());
+}
+
+std::string UnusedNames::take(const std::string& wanted) {
   std::string name = wanted;
-  for (int i = 1; used.contains(name); ++i) name = fmt::format("{}_{}", wanted, i);
+  int& next = next_[wanted];
+  while (!used_.insert(name).second) name = fmt::format("{}_{}", wanted, ++next);
   return name;
 }
 

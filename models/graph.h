@@ -1,6 +1,7 @@
 #pragma once
 #include <cstdint>
 #include <map>
+#include <set>
 #include <string>
 #include <variant>
 #include <vector>
@@ -52,11 +53,25 @@ struct Graph {
   bool is_input(const std::string& value) const;
 };
 
+// For loops, in which is_output() and is_input() would take the square of the time.
+std::set<std::string> names_of(const std::vector<GraphValue>& values);
+
 // How many node inputs read each value; being an output of the graph counts as one more.
 std::map<std::string, int> reader_counts(const Graph& graph);
 
-// The first of `wanted`, `wanted`_1, `wanted`_2, ... that no value of the graph has.
-std::string unused_value_name(const Graph& graph, const std::string& wanted);
+// Names for new values and nodes. Many that want one name do not take the square of the time.
+class UnusedNames {
+ public:
+  UnusedNames() = default;
+  explicit UnusedNames(const Graph& graph);  // the values of the graph are used
+  // The first of `wanted`, `wanted`_1, `wanted`_2, ... that is not used; it is from then on.
+  std::string take(const std::string& wanted);
+  void use(const std::string& name) { used_.insert(name); }
+
+ private:
+  std::set<std::string> used_;
+  std::map<std::string, int> next_;  // by the wanted name
+};
 
 // Float networks, which are calibrated and quantized, have one float input whose first axis is the
 // batch and whose other extents are fixed, and one output. Refuses everything else.

@@ -1,9 +1,5 @@
 #include "models/graph_editor.h"
 
-#include <fmt/format.h>
-
-#include <set>
-
 namespace widthwise {
 
 void GraphEditor::keep(GraphNode node) {
@@ -20,7 +16,9 @@ const GraphNode* GraphEditor::writer(const std::string& value) const {
 const GraphNode* GraphEditor::only_reader_of(const std::string& value) const {
   const auto readers = readers_.find(value);
   const bool alone = readers == readers_.end() || readers->second <= 1;
-  return alone && !graph_.is_output(value) ? writer(value) : nullptr;
+  if (!alone || is_output(value)) return nullptr;
+  const GraphNode* node = writer(value);
+  return node != nullptr && node->outputs.size() == 1 ? node : nullptr;
 }
 
 GraphNode& GraphEditor::writer_to_change(const std::string& value) {
@@ -69,16 +67,12 @@ const Tensor* GraphEditor::constant(const std::string& value) const {
   return found == graph_.initializers.end() ? nullptr : &found->second;
 }
 
-std::string GraphEditor::new_value(const std::string& wanted) {
-  const auto taken = [&](const std::string& name) {
-    return graph_.initializers.contains(name) || writers_.contains(name) || graph_.is_input(name) ||
-           readers_.contains(name) || new_names_.contains(name);
-  };
-  std::string name = wanted;
-  for (int i = 1; taken(name); ++i) name = fmt::format("{}_{}", wanted, i);
-  new_names_[name] = 1;
-  return name;
+std::optional<ElementType> GraphEditor::input_type(const std::string& value) const {
+  const auto found = input_types_.find(value);
+  return found == input_types_.end() ? std::nullopt : std::optional(found->second);
 }
+
+std::string GraphEditor::new_value(const std::string& wanted) { return names_.take(wanted); }
 
 std::string GraphEditor::add_constant(const std::string& wanted, Tensor tensor) {
   std::string name = new_value(wanted);
@@ -99,7 +93,7 @@ std::optional<Dequantized> GraphEditor::dequantized(const std::string& value) co
     return std::nullopt;
   if (!d.zero_point.empty()) {
     d.zero_point_tensor = constant(d.zero_point);
-    if (d.zero_point_tensor == nullptr ||
+    if (d.zero_point_tensor == nullptr || is_real(d.zero_point_tensor->type()) ||
         d.zero_point_tensor->elements() != d.scale_tensor->elements())
       return std::nullopt;
   }

@@ -23,13 +23,20 @@ struct Dequantized {
 // replaced while the order stays one in which values are written before they are read.
 class GraphEditor {
  public:
-  explicit GraphEditor(Graph& graph) : graph_(graph), readers_(reader_counts(graph)) {}
+  explicit GraphEditor(Graph& graph)
+      : graph_(graph), readers_(reader_counts(graph)), names_(graph) {
+    for (const GraphValue& input : graph.inputs) input_types_[input.name] = input.type;
+    outputs_ = names_of(graph.outputs);
+  }
 
   Graph& graph() { return graph_; }
+  bool is_output(const std::string& value) const { return outputs_.contains(value); }
+  std::optional<ElementType> input_type(const std::string& value) const;  // of the graph
   void keep(GraphNode node);
   // The kept node that writes a value, or null.
   const GraphNode* writer(const std::string& value) const;
-  // The same if nobody but one node reads the value, so that both can become one.
+  // The same if it writes nothing else and nobody but one node reads the value, so that both can
+  // become one.
   const GraphNode* only_reader_of(const std::string& value) const;
   GraphNode& writer_to_change(const std::string& value);
   void take_back(const std::string& value);  // removes the kept node that writes it
@@ -53,7 +60,9 @@ class GraphEditor {
   std::vector<std::optional<GraphNode>> kept_;
   std::map<std::string, size_t> writers_;
   std::map<std::string, std::string> replaced_;
-  std::map<std::string, int> new_names_;
+  std::map<std::string, ElementType> input_types_;
+  std::set<std::string> outputs_;
+  UnusedNames names_;
 };
 
 }  // namespace widthwise

@@ -4,6 +4,8 @@
 
 #include <algorithm>
 
+#include "models/movement.h"
+#include "models/node_work.h"
 #include "models/operator.h"
 #include "models/shape_inference.h"
 
@@ -50,6 +52,17 @@ void LayerBuilder::add(const NodeView& node, FloatLayer layer) {
   add(node, std::move(layer), {node.node().inputs[0]});
 }
 
+void LayerBuilder::reserve(const NodeView& node, double elements) {
+  constexpr double kMost = 1 << 26;
+  reserved_ += elements;
+  if (reserved_ <= kMost) return;
+  node.refuse("output",
+              fmt::format("brings the elements that are moved or averaged per image to {:.0f}, "
+                          "allowed {:.0f} in all",
+                          reserved_, kMost),
+              "use a smaller input");
+}
+
 void LayerBuilder::clamp(const NodeView& node, float low, float high) {
   const std::string& read = node.node().inputs[0];
   const std::string& written = node.node().outputs[0];
@@ -89,6 +102,11 @@ FloatNetwork lower(const Graph& folded) {
     if (op.lower == nullptr) {
       view.refuse("operator", "has no layer: it runs as it is, but cannot be quantized",
                   "run the network instead, or end it before this node");
+    }
+    if (moves_elements(node) || node.op_type == "Dropout" || node.op_type == "Pad") {
+      for (const std::string& value : node.outputs) {
+        if (!value.empty()) builder.reserve(view, real_elements(shapes.at(value)));
+      }
     }
     op.lower(view, builder);
   }

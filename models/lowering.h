@@ -30,6 +30,9 @@ class LayerBuilder {
            size_t output = 0);
   // The same for a layer that reads the node's first input only.
   void add(const NodeView& node, FloatLayer layer);
+  // To be called before a list of so many indices or made-up weights is allocated; refuses what is
+  // too much for one network.
+  void reserve(const NodeView& node, double elements);
   // Limits input 0 of the node to [low, high]: within the layer that writes it, or in a new one.
   void clamp(const NodeView& node, float low, float high);
 
@@ -46,6 +49,7 @@ class LayerBuilder {
   std::map<std::string, size_t> writer_;  // value -> layer
   std::set<std::string> names_, named_;   // of nodes and layers; of nodes that have a layer
   FloatNetwork network_;
+  double reserved_ = 0;
 };
 
 }  // namespace widthwise

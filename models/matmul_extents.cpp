@@ -6,6 +6,10 @@
 
 namespace widthwise {
 
+std::vector<int64_t> MatmulExtents::first() const { return broadcast_source(first_batch, batch); }
+
+std::vector<int64_t> MatmulExtents::second() const { return broadcast_source(second_batch, batch); }
+
 MatmulExtents matmul_extents(const NodeView& node, const Shape& a, const Shape& b) {
   const bool row = a.size() == 1, col = b.size() == 1;
   Shape left = a, right = b;
@@ -19,12 +23,16 @@ MatmulExtents matmul_extents(const NodeView& node, const Shape& a, const Shape& 
   e.rows = left[left.size() - 2];
   e.length = left.back();
   e.cols = right.back();
-  const Shape left_batch(left.begin(), left.end() - 2), right_batch(right.begin(), right.end() - 2);
-  e.result = broadcast_shape(node, left_batch, right_batch);
-  if (shape_elements(e.result) < 0)
-    node.refuse("shapes", fmt::format("{} are too large", shape_text(e.result)), "correct them");
-  e.first = broadcast_source(left_batch, e.result);
-  e.second = broadcast_source(right_batch, e.result);
+  constexpr int64_t kMostProducts = 1 << 20;
+  e.first_batch.assign(left.begin(), left.end() - 2);
+  e.second_batch.assign(right.begin(), right.end() - 2);
+  e.batch = broadcast_shape(node, e.first_batch, e.second_batch);
+  if (e.products() < 0 || e.products() > kMostProducts)
+    node.refuse("shapes",
+                fmt::format("{} and {} make {} products, allowed are {}", shape_text(a),
+                            shape_text(b), shape_text(e.batch), kMostProducts),
+                "reshape the data to fewer and larger matrices");
+  e.result = e.batch;
   if (!row) e.result.push_back(e.rows);
   if (!col) e.result.push_back(e.cols);
   return e;

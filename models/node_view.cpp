@@ -42,6 +42,10 @@ std::string NodeView::input_name(size_t i) const {
 }
 
 const Shape& NodeView::shape(size_t i) const {
+  if (bound_ && shapes_ != nullptr && has_input(i)) {
+    const auto found = shapes_->find(node_.inputs[i]);
+    if (found != shapes_->end()) return found->second;
+  }
   if (const Tensor* tensor = constant(i)) return tensor->shape();
   if (!has_input(i) || bound_)
     refuse(input_name(i), "is missing", "the file is incomplete: export the network again");
@@ -102,14 +106,7 @@ std::vector<int64_t> NodeView::integer_constant(size_t i, const char* what) cons
 }
 
 Tensor NodeView::output(ElementType type, const Shape& shape) const {
-  bool absurd = false;
-  int64_t product = 1;
-  for (const int64_t extent : shape) {
-    absurd = absurd || extent < 0 || extent > kMaxTensorElements;
-    if (!absurd) product *= extent;
-    absurd = absurd || product > kMaxTensorElements;
-  }
-  if (absurd) {
+  if (shape_elements(shape) < 0) {
     refuse("output",
            fmt::format("has the shape {}, allowed are at most {} elements", shape_text(shape),
                        kMaxTensorElements),

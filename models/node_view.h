@@ -23,6 +23,11 @@ class NodeView {
   NodeView(const Graph& graph, const GraphNode& node, std::vector<const Tensor*> inputs)
       : graph_(graph), node_(node), bound_(true), inputs_(std::move(inputs)) {}
 
+  // The same, but a value in `shapes` is a stand-in of its type without elements.
+  NodeView(const Graph& graph, const GraphNode& node, std::vector<const Tensor*> inputs,
+           const ValueShapes& shapes)
+      : graph_(graph), node_(node), shapes_(&shapes), bound_(true), inputs_(std::move(inputs)) {}
+
   const GraphNode& node() const { return node_; }
   const Graph& graph() const { return graph_; }
   int opset() const { return graph_.opset; }

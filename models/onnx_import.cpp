@@ -5,6 +5,7 @@
 #include <google/protobuf/stubs/logging.h>
 #include <onnx/onnx_pb.h>
 
+#include <algorithm>
 #include <fstream>
 #include <limits>
 #include <optional>
@@ -58,6 +59,8 @@ class Importer {
     for (auto& tensor : *proto.mutable_initializer()) {
       const std::string where = fmt::format("initializer '{}'", tensor.name());
       const std::string name = tensor.name();
+      if (name.empty())
+        refuse("initializer", "name", "is empty", "give every initializer its own name");
       if (graph_.initializers.contains(name))
         refuse(where, "name", "is used twice", "give every initializer its own name");
       graph_.initializers.emplace(name, convert_tensor(tensor, file_, where, folder_));
@@ -165,6 +168,10 @@ class Importer {
     value.name = proto.name();
     value.type = element_type_of(type.tensor_type().elem_type(), file_, where);
     value.has_shape = type.tensor_type().has_shape();
+    if (const int axes = type.tensor_type().shape().dim_size();
+        static_cast<size_t>(axes) > kMaxTensorAxes)
+      refuse(where, "shape", fmt::format("has {} axes, allowed 0..{}", axes, kMaxTensorAxes),
+             "the file is damaged: export the network again");
     for (const auto& dim : type.tensor_type().shape().dim()) {
       const bool fixed = dim.has_dim_value() && dim.dim_value() != 0;
       value.shape.push_back(fixed ? dim.dim_value() : GraphValue::kSymbolic);
@@ -177,15 +184,17 @@ class Importer {
   }
 
   void read_ends(const onnx::GraphProto& proto) {
+    std::set<std::string> inputs, outputs;
     for (const auto& input : proto.input()) {  // old files list initializers as inputs, too
       if (graph_.initializers.contains(input.name())) continue;
-      if (graph_.is_input(input.name()))
+      if (input.name().empty()) refuse("input", "name", "is empty", "give every input a name");
+      if (!inputs.insert(input.name()).second)
         refuse(fmt::format("input '{}'", input.name()), "name", "is used twice",
                "give every input its own name");
       graph_.inputs.push_back(read_value(input, "input"));
     }
     for (const auto& output : proto.output()) {
-      if (graph_.is_output(output.name()))
+      if (!outputs.insert(output.name()).second)
         refuse(fmt::format("output '{}'", output.name()), "name", "is used twice",
                "name every output once");
       graph_.outputs.push_back(read_value(output, "output"));
@@ -201,9 +210,7 @@ class Importer {
     node.inputs = {proto.input().begin(), proto.input().end()};
     node.outputs = {proto.output().begin(), proto.output().end()};
     if (node.name.empty()) node.name = fmt::format("{}_{}", node.op_type, graph_.nodes.size());
-    const std::string wanted = node.name;
-    for (int i = 1; !node_names_.insert(node.name).second; ++i)
-      node.name = fmt::format("{}_{}", wanted, i);
+    node.name = node_names_.take(node.name);
     const std::string where = fmt::format("node '{}' ({})", node.name, node.op_type);
     const auto domain = known_domain(proto.domain());
     if (!domain)
@@ -212,6 +219,9 @@ class Importer {
                          list_names(kQonnxDomains)),
              "export with these operators only");
     node.domain = *domain;
+    if (std::all_of(node.outputs.begin(), node.outputs.end(),
+                    [](const std::string& value) { return value.empty(); }))
+      refuse(where, "outputs", "count is 0, allowed 1 or more", "remove the node");
     // ONNX Runtime's own are the standard's, for 4- and 16-bit codes before opset 21.
     if (node.domain == kMicrosoftDomain &&
         (node.op_type == "QuantizeLinear" || node.op_type == "DequantizeLinear"))
@@ -250,7 +260,7 @@ class Importer {
   std::string file_;
   fs::path folder_;
   Graph graph_;
-  std::set<std::string> node_names_;
+  UnusedNames node_names_;
 };
 
 }  // namespace

@@ -256,13 +256,18 @@ Tensor convert_tensor(TensorProto& proto, const std::string& file, const std::st
   const int64_t elements = shape_elements(shape);
   if (elements < 0) {
     std::string text;
-    for (const int64_t extent : shape) {
-      text += (text.empty() ? "" : ", ") + std::to_string(extent);
+    for (size_t i = 0; i < std::min(shape.size(), kMaxTensorAxes); ++i) {
+      text += (text.empty() ? "" : ", ") + std::to_string(shape[i]);
     }
-    place.refuse("dims",
-                 fmt::format("are [{}], allowed are extents of 0 or more and at most {} elements",
-                             text, kMaxTensorElements),
-                 "the file is damaged: export the network again");
+    place.refuse(
+        "dims",
+        fmt::format(
+            "are [{}]{}, allowed are at most {} extents of 0 or more and {} "
+            "elements",
+            text,
+            shape.size() > kMaxTensorAxes ? fmt::format(" and more, {} in all", shape.size()) : "",
+            kMaxTensorAxes, kMaxTensorElements),
+        "the file is damaged: export the network again");
   }
   std::string bytes = take_bytes(place, proto, type, shape, elements, folder);
   Tensor tensor(type, std::move(shape), std::move(bytes));

@@ -26,7 +26,7 @@ std::optional<QuantizedOperands> quantized_operands(const GraphNode& node) {
   if (op == "QLinearAdd" || op == "QLinearMul")
     return QuantizedOperands{{first, second}, std::nullopt, OperandInputs{kNone, 6, 7}};
   if (op == "QLinearAveragePool" || op == "QLinearGlobalAveragePool" || op == "QLinearLeakyRelu" ||
-      op == "QLinearSigmoid")
+      op == "QLinearSigmoid" || op == "QLinearSoftmax")
     return QuantizedOperands{{first}, std::nullopt, OperandInputs{kNone, 3, 4}};
   if (op == "QuantizeLinear")
     return QuantizedOperands{{}, std::nullopt, OperandInputs{kNone, 1, 2}};
@@ -42,31 +42,33 @@ std::vector<IntegerMatmul> static_matmuls(const NodeView& node) {
   const auto operands = quantized_operands(node.node());
   std::deque<Tensor> made;  // addresses stay
   std::vector<const Tensor*> inputs;
+  ValueShapes shapes;
   for (size_t i = 0; i < node.input_count(); ++i) {
-    if (!node.has_input(i) || node.constant(i) != nullptr) {
-      inputs.push_back(node.constant(i));
-      continue;
-    }
-    ElementType type = ElementType::kUint8;
-    bool scale = false;
+    inputs.push_back(node.constant(i));
+    if (!node.has_input(i) || inputs.back() != nullptr) continue;
+    shapes[node.node().inputs[i]] = node.shape(i);
+    Tensor stand_in(ElementType::kUint8, {0});
     const auto look = [&](const OperandInputs& operand) {
-      scale = scale || operand.scale == i;
-      if (operand.codes != i || operand.zero_point == OperandInputs::kNone) return;
-      if (const Tensor* zero_point = node.constant(operand.zero_point)) type = zero_point->type();
+      const Tensor* codes =
+          operand.codes == OperandInputs::kNone ? nullptr : node.constant(operand.codes);
+      const Tensor* zero_point =
+          operand.zero_point == OperandInputs::kNone ? nullptr : node.constant(operand.zero_point);
+      if (operand.codes == i && zero_point != nullptr) stand_in = {zero_point->type(), {0}};
+      if (operand.scale == i) stand_in = Tensor::scalar(1);
+      if (operand.zero_point == i)
+        stand_in = {codes != nullptr ? codes->type() : ElementType::kUint8, Shape{}};
     };
     if (operands) {
       for (const OperandInputs& ifmap : operands->ifmaps) look(ifmap);
       if (operands->weight) look(*operands->weight);
-      if (operands->bias == i) type = ElementType::kInt32;
+      if (operands->ofmap) look(*operands->ofmap);
+      if (operands->bias == i) stand_in = {ElementType::kInt32, {0}};
     }
-    if (scale) {
-      made.push_back(Tensor::scalar(1).reshaped(node.shape(i)));
-    } else {
-      made.push_back(node.output(type, node.shape(i)));
-    }
-    inputs.push_back(&made.back());
+    made.push_back(std::move(stand_in));
+    inputs.back() = &made.back();
   }
-  return checked_operator(node).mac->matmuls(NodeView(node.graph(), node.node(), inputs));
+  return checked_operator(node).mac->matmuls(
+      NodeView(node.graph(), node.node(), std::move(inputs), shapes));
 }
 
 }  // namespace widthwise

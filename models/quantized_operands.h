@@ -22,8 +22,8 @@ struct QuantizedOperands {
 };
 std::optional<QuantizedOperands> quantized_operands(const GraphNode& node);
 
-// The reductions of a node with a MacOperator for known shapes: codes of values that depend on the
-// input are zeros, the rest is as when it runs.
+// The reductions of a node with a MacOperator for known shapes. What depends on the input is left
+// out: the codes of the ifmap, and of weights and bias if they are computed.
 std::vector<IntegerMatmul> static_matmuls(const NodeView& node);
 
 }  // namespace widthwise

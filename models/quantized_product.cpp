@@ -18,9 +18,7 @@ std::optional<std::string> zero_point_of(GraphEditor& editor, const Dequantized&
   const Tensor* codes = editor.constant(d.codes);
   std::optional<ElementType> type;
   if (codes != nullptr) type = codes->type();
-  for (const GraphValue& input : editor.graph().inputs) {
-    if (input.name == d.codes) type = input.type;
-  }
+  if (const auto input = editor.input_type(d.codes)) type = input;
   const GraphNode* writer = editor.writer(d.codes);
   if (writer != nullptr && writer->op_type == "QuantizeLinear" && writer->inputs.size() < 3 &&
       !writer->attributes.contains("output_dtype"))
@@ -38,7 +36,7 @@ bool along_output_channels(const GraphEditor& editor, const GraphNode& real, con
   const auto rank = static_cast<int64_t>(codes->rank());
   const int64_t axis = w.axis < 0 ? w.axis + rank : w.axis;
   const bool first = real.op_type == "Conv" || attribute<int64_t>(real, "transB", 0) != 0;
-  return rank > 0 && axis == (first ? 0 : rank - 1) &&
+  return axis >= 0 && axis < rank && axis == (first ? 0 : rank - 1) &&
          codes->shape()[static_cast<size_t>(axis)] == w.scale_tensor->elements();
 }
 

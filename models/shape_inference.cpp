@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include "core/error.h"
+#include "models/node_work.h"
 #include "models/operator.h"
 #include "models/ops/shape.h"
 
@@ -57,6 +58,31 @@ ValueShapes image_input_shapes(const Graph& graph) {
   return shapes;
 }
 
+namespace {
+
+// Adds up what nodes take, so that sums of them fit int64.
+class TotalWork {
+ public:
+  void add(const NodeView& view, const ValueShapes& shapes) {
+    constexpr double kMost = 1e16;
+    std::vector<Shape> outputs;
+    for (const std::string& value : view.node().outputs) {
+      if (!value.empty()) outputs.push_back(shapes.at(value));
+    }
+    work_ += node_work(view, outputs);
+    if (work_ <= kMost) return;
+    view.refuse("shapes",
+                fmt::format("lead to {:.2g} multiply-accumulates up to here, allowed are {:.2g}",
+                            work_, kMost),
+                "use a smaller input");
+  }
+
+ private:
+  double work_ = 0;
+};
+
+}  // namespace
+
 void add_output_shapes(const NodeView& view, ValueShapes& shapes) {
   const GraphNode& node = view.node();
   const std::vector<Shape> outputs = checked_operator(view).infer_shape(view);
@@ -95,6 +121,7 @@ bool computes_shapes(const NodeView& view) {
 ValueShapes infer_shapes(const Graph& graph) {
   ValueShapes shapes = input_shapes(graph);
   Graph known = graph;  // and what is computed from shapes, as initializers
+  TotalWork work;
   for (const GraphNode& node : graph.nodes) {
     const NodeView view(known, node, shapes);
     if (node.op_type == "Shape" && node.domain == kOnnxDomain && view.has_input(0)) {
@@ -108,6 +135,7 @@ ValueShapes infer_shapes(const Graph& graph) {
         known.initializers[node.outputs[i]] = tensors[i];
     }
     add_output_shapes(view, shapes);
+    work.add(view, shapes);
   }
   check_outputs(graph, shapes);
   return shapes;
@@ -115,9 +143,11 @@ ValueShapes infer_shapes(const Graph& graph) {
 
 ValueShapes infer_image_shapes(const Graph& graph) {
   ValueShapes shapes = image_input_shapes(graph);
+  TotalWork work;
   for (const GraphNode& node : graph.nodes) {
     const NodeView view(graph, node, shapes, true);
     add_output_shapes(view, shapes);
+    work.add(view, shapes);
     for (const std::string& value : node.outputs) {
       if (value.empty()) continue;
       const Shape& shape = shapes.at(value);

@@ -13,7 +13,8 @@ ValueShapes image_input_shapes(const Graph& graph);
 void add_output_shapes(const NodeView& view, ValueShapes& shapes);
 
 // Checks every node and infers the shapes of all values that are no initializers, an open batch
-// being 1. Throws InputError that names the node for whatever is not supported.
+// being 1. Throws InputError that names the node for whatever is not supported, and for more than
+// 1e16 multiply-accumulates in all.
 ValueShapes infer_shapes(const Graph& graph);
 
 // The same for one image of an image network: the first extent of every value that depends on the

@@ -79,7 +79,8 @@ class Sinker {
   }
 
   bool sink_pad(const GraphNode& node, const Dequantized& d) {
-    if (!d.per_tensor() || editor_.graph().opset < 11 || d.zero_point_tensor == nullptr)
+    if (!d.per_tensor() || editor_.graph().opset < 11 || d.zero_point_tensor == nullptr ||
+        d.zero_point_tensor->elements() != 1)
       return false;
     GraphNode move = node;
     move.inputs[0] = d.codes;
@@ -159,7 +160,7 @@ class Sinker {
     if (!d ||
         !same_parameters(*d, editor_.constant(node.inputs[1]), editor_.constant(node.inputs[2])))
       return false;
-    if (editor_.graph().is_output(node.outputs[0])) {
+    if (editor_.is_output(node.outputs[0])) {
       GraphNode copy;
       copy.name = node.name;
       copy.op_type = "Identity";

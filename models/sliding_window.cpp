@@ -97,6 +97,9 @@ SlidingWindow read_sliding_window(const NodeView& node, const std::vector<int64_
   const auto strides = read_list(node, "strides", rank, 1, 1);
   const auto dilations = read_list(node, "dilations", rank, 1, 1);
   const std::string mode = node.text("auto_pad", "NOTSET");
+  if (std::find(ifmap.begin() + 2, ifmap.end(), 0) != ifmap.end())
+    node.refuse("ifmap", fmt::format("has the shape {}, without pixels", shape_text(ifmap)),
+                "use extents of 1 or more");
   if (mode != "NOTSET" && node.has("pads")) {
     const auto stated = node.integers("pads", {});
     if (std::any_of(stated.begin(), stated.end(), [](int64_t pad) { return pad != 0; }))
@@ -117,6 +120,10 @@ SlidingWindow read_sliding_window(const NodeView& node, const std::vector<int64_
       --axis.ofmap;
     window.axes.push_back(axis);
   }
+  if (shape_elements(kernel) < 0)
+    node.refuse("kernel_shape",
+                fmt::format("{} has more than {} taps", shape_text(kernel), kMaxTensorElements),
+                "use a smaller kernel");
   return window;
 }
 
@@ -169,12 +176,10 @@ void require_taps_inside(const NodeView& node, const Window& w) {
   const auto check = [&](int64_t extent, int64_t ofmap, int64_t kernel, int64_t stride,
                          int64_t dilation, int64_t pad) {
     for (int64_t o = 0; o < ofmap; ++o) {
-      bool inside = false;
-      for (int64_t k = 0; k < kernel && !inside; ++k) {
-        const int64_t i = o * stride - pad + k * dilation;
-        inside = i >= 0 && i < extent;
-      }
-      if (!inside)
+      // The first tap that is not before the ifmap is within it.
+      const int64_t first = o * stride - pad;
+      const int64_t k = first >= 0 ? 0 : (-first + dilation - 1) / dilation;
+      if (k >= kernel || first + k * dilation >= extent)
         node.refuse("pads", "let a window lie outside the ifmap", "use pads below the kernel");
     }
   };

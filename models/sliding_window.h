@@ -81,7 +81,7 @@ void for_each_pixel(const SlidingWindow& w, const Visit& visit) {
         const int64_t at = pixel[i] * a.stride - a.begin + tap[i] * a.dilation;
         inside = inside && at >= 0 && at < a.extent;
         in_pads = in_pads && at < a.extent + a.end;
-        ifmap = ifmap * a.extent + at;
+        if (inside) ifmap = ifmap * a.extent + at;
       }
       padded += in_pads;
       if (inside) taps.push_back({k, ifmap});

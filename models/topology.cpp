@@ -25,13 +25,14 @@ std::string place(const GraphNode& node) {
 }
 
 // Value -> index of the node that writes it.
-std::map<std::string, size_t> find_writers(const Graph& graph) {
+std::map<std::string, size_t> find_writers(const Graph& graph,
+                                           const std::set<std::string>& inputs) {
   std::map<std::string, size_t> writers;
   for (size_t i = 0; i < graph.nodes.size(); ++i) {
     const GraphNode& node = graph.nodes[i];
     for (const std::string& value : node.outputs) {
       if (value.empty()) continue;
-      const bool taken = graph.is_input(value) || graph.initializers.contains(value);
+      const bool taken = inputs.contains(value) || graph.initializers.contains(value);
       if (taken || !writers.emplace(value, i).second) {
         refuse(graph, place(node), fmt::format("output '{}'", value),
                taken ? "has the name of an input or initializer" : "is written by two nodes",
@@ -45,13 +46,14 @@ std::map<std::string, size_t> find_writers(const Graph& graph) {
 }  // namespace
 
 void sort_nodes(Graph& graph) {
-  const auto writers = find_writers(graph);
+  const std::set<std::string> inputs = names_of(graph.inputs);
+  const auto writers = find_writers(graph, inputs);
   const size_t count = graph.nodes.size();
   std::vector<std::vector<size_t>> readers(count);
   std::vector<size_t> missing(count, 0);  // inputs that are not written yet
   for (size_t i = 0; i < count; ++i) {
     for (const std::string& value : graph.nodes[i].inputs) {
-      if (value.empty() || graph.is_input(value) || graph.initializers.contains(value)) {
+      if (value.empty() || inputs.contains(value) || graph.initializers.contains(value)) {
         continue;
       }
       const auto writer = writers.find(value);
@@ -72,7 +74,7 @@ void sort_nodes(Graph& graph) {
   while (!ready.empty()) {
     const size_t i = ready.top();
     ready.pop();
-    sorted.push_back(graph.nodes[i]);
+    sorted.push_back(std::move(graph.nodes[i]));
     for (const size_t reader : readers[i]) {
       if (--missing[reader] == 0) ready.push(reader);
     }
@@ -84,7 +86,7 @@ void sort_nodes(Graph& graph) {
   }
   for (const GraphValue& output : graph.outputs) {
     const std::string& name = output.name;
-    if (writers.contains(name) || graph.is_input(name) || graph.initializers.contains(name))
+    if (writers.contains(name) || inputs.contains(name) || graph.initializers.contains(name))
       continue;
     refuse(graph, fmt::format("output '{}'", name), "", "is not written by any node",
            "name a value that a node writes");

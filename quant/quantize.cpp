@@ -78,9 +78,10 @@ class Quantizer {
              "make the weights signed or asymmetric");
     }
     for (const auto& [name, layer] : config_.layers) {
+      const auto& wanted = name;  // clang 14 captures no structured bindings
       const bool known =
           std::any_of(network_.layers.begin(), network_.layers.end(), [&](const FloatLayer& l) {
-            return l.name == name && std::holds_alternative<MatmulWorkload>(l.workload);
+            return l.name == wanted && std::holds_alternative<MatmulWorkload>(l.workload);
           });
       if (!known) {
         std::vector<std::string> names;

@@ -12,6 +12,7 @@
 #include "core/error.h"
 #include "models/code_clip.h"
 #include "models/movement.h"
+#include "models/node_work.h"
 #include "models/operator.h"
 #include "models/quantized_operands.h"
 #include "models/shape_inference.h"
@@ -93,7 +94,11 @@ class Importer {
                "calibrate the network again");
     const auto type =
         zero_point == nullptr ? IntegerFormat{8, false} : integer_format(zero_point->type());
-    if (!type) v.refuse("zero point", "is no integer", "export the network again");
+    if (!type || type->bits > 16)
+      v.refuse("zero point",
+               fmt::format("is of type {}, allowed are integers of up to 16 bits",
+                           element_type_name(zero_point->type())),
+               "quantize to such codes");
     q.format = *type;
     if (zero_point != nullptr) q.zero_point = static_cast<int32_t>(zero_point->integer(0));
     if (const auto stated = graph_.formats.find(codes); stated != graph_.formats.end())
@@ -154,6 +159,8 @@ class Importer {
 
   void import_node(const GraphNode& node) {
     const std::string& op = node.op_type;
+    if (node.outputs[0].empty() && !moves_elements(node))
+      view(node).refuse("output 0", "is missing", "remove the node, or name its output");
     if (op == "QuantizeLinear") return import_quantize(node);
     if (op == "DequantizeLinear") {
       const TensorQuantization q = quantization(node, 1, node.inputs[0]);
@@ -235,10 +242,14 @@ class Importer {
     float low = node.op_type == "Relu" ? 0.0F : -kInfinity, high = kInfinity;
     if (node.op_type == "Clip") {
       const NodeView v = view(node);
-      low = v.real("min", low);
-      high = v.real("max", high);
-      if (v.has_input(1)) low = static_cast<float>(v.float_constant(1, "min").real(0));
-      if (v.has_input(2)) high = static_cast<float>(v.float_constant(2, "max").real(0));
+      const auto limit = [&](size_t i, const char* name, float otherwise) {
+        if (!v.has_input(i)) return v.real(name, otherwise);
+        const Tensor& tensor = v.float_constant(i, name);
+        if (tensor.elements() != 1) v.refuse(name, "must be one constant", "give one limit");
+        return tensor.values<float>()[0];
+      };
+      low = limit(1, "min", low);
+      high = limit(2, "max", high);
       if (!(low <= high))
         v.refuse("min, max", fmt::format("are {} and {}, min must not be above max", low, high),
                  "exchange the limits");
@@ -284,6 +295,10 @@ class Importer {
     if (matmuls.size() != 1 || matmuls[0].images != 1)
       v.refuse("shapes", "make several products of one image", "write them as one product");
     const IntegerMatmul& matmul = matmuls[0];
+    if (!matmul.workload.unit_weights &&
+        std::ssize(matmul.weights) != matmul.workload.weight_elements())
+      v.refuse("weight", "is not constant, which it must be in a layer",
+               "run the network as it is instead");
     QuantizedLayer out = layer(node, op);
     out.workload = matmul.workload;
     out.ifmaps = {index};
@@ -302,7 +317,22 @@ class Importer {
       const auto values = scales.values<float>();
       out.weight_scales.assign(values.begin(), values.end());
       const auto alpha = v.real("alpha", 1);
-      for (float& scale : out.weight_scales) scale *= alpha;
+      for (float& scale : out.weight_scales) {
+        scale *= alpha;
+        if (!std::isnormal(scale) || scale < 0)
+          v.refuse("weight scale", fmt::format("is {}, allowed are normal positive numbers", scale),
+                   "calibrate the network again");
+      }
+      const int64_t channels = matmul.workload.window.ofmap_channels;
+      for (const int64_t count :
+           {std::ssize(out.weight_scales), std::ssize(matmul.weight_zero_points)}) {
+        if (count > 1 && count != channels)
+          v.refuse("weight scale, weight zero point",
+                   fmt::format("have {} values, allowed 1 or {}", count, channels),
+                   "give one per output channel");
+      }
+      if (out.weight_scales.empty())
+        v.refuse("weight scale", "has no value", "give one per output channel");
       set_weight_zero_points(out, matmul.weight_zero_points);
       adds_only(out);
     }
@@ -428,11 +458,20 @@ class Importer {
   }
 
   // Where every element of an output comes from: the node moves the indices themselves.
-  MoveWorkload move_of(const GraphNode& node, size_t moved, size_t output = 0) const {
+  MoveWorkload move_of(const GraphNode& node, size_t moved, size_t output = 0) {
     const NodeView v = view(node);
     MoveWorkload move;
     std::vector<Tensor> indices;
     int64_t first = 0;
+    for (size_t i = 0; i < moved; ++i) moved_ += real_elements(v.shape(i));
+    moved_ += real_elements(shapes_.at(node.outputs[output]));
+    constexpr double kMost = 1 << 26;
+    if (moved_ > kMost)
+      v.refuse("output",
+               fmt::format("brings the elements that are moved per image to {:.0f}, allowed {:.0f} "
+                           "in all",
+                           moved_, kMost),
+               "use a smaller input");
     for (size_t i = 0; i < moved; ++i) {
       const Shape& shape = v.shape(i);
       std::vector<int64_t> own(static_cast<size_t>(shape_elements(shape)));
@@ -462,6 +501,7 @@ class Importer {
   std::set<std::string> names_;  // of nodes and layers
   ValueShapes shapes_;
   QuantizedNetwork network_;
+  double moved_ = 0;                                // elements, in and out
   std::map<std::string, int> tensors_;              // value of codes -> tensor
   std::map<std::string, std::string> dequantized_;  // real value -> value of its codes
   std::map<std::string, Limited> limited_;          // output of Relu or Clip -> what it limits

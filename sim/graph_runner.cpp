@@ -138,6 +138,7 @@ GraphRunner::~GraphRunner() = default;
 GraphRunner::GraphRunner(const Graph& graph, const GraphRunOptions& options)
     : graph_(graph), options_(options), inputs_(used_inputs(graph)) {
   const ValueShapes none;
+  steps_.reserve(graph.nodes.size());
   for (const GraphNode& node : graph.nodes) {
     Step step;
     step.node = &node;
@@ -154,8 +155,9 @@ GraphRunner::GraphRunner(const Graph& graph, const GraphRunOptions& options)
     for (const std::string& value : steps_[i].node->inputs) last[value] = i;
     for (const std::string& value : steps_[i].node->outputs) last.emplace(value, i);
   }
+  const std::set<std::string> outputs = names_of(graph.outputs);
   for (const auto& [value, step] : last) {
-    if (!value.empty() && !graph.is_output(value) && !graph.initializers.contains(value))
+    if (!value.empty() && !outputs.contains(value) && !graph.initializers.contains(value))
       steps_[step].last_reads.push_back(value);
   }
 }
@@ -212,6 +214,11 @@ std::vector<Tensor> GraphRunner::run_step(const Step& step,
                                           const Observers& observers, State& state) const {
   const NodeView view(graph_, *step.node, inputs);
   const bool on_datapath = options_.datapath != nullptr || options_.count;
+  for (size_t i = 1; i < step.node->outputs.size() && step.op->mac != nullptr; ++i) {
+    if (!step.node->outputs[i].empty())
+      view.refuse(fmt::format("output {} '{}'", i, step.node->outputs[i]), "is not supported",
+                  "use the first one only");
+  }
   if (step.op->mac != nullptr && (on_datapath || !step.op->mac->only_on_datapath))
     return run_mac(step, view, observers, state);
   if (options_.datapath != nullptr && step.op->requantize != nullptr)

@@ -2,6 +2,7 @@
 
 #include "models/evaluation.h"
 #include "models/lowering.h"
+#include "models/node_work.h"
 #include "models/sliding_window.h"
 
 namespace widthwise {
@@ -48,6 +49,7 @@ std::vector<Shape> infer_shape(const NodeView& node) {
 void lower(const NodeView& node, LayerBuilder& builder) {
   const Window w = layer_window(node);
   const MatmulWorkload matmul{.window = w, .groups = w.ifmap_channels, .unit_weights = true};
+  builder.reserve(node, real_elements({w.ofmap_channels, w.kernel_rows, w.kernel_cols}));
   FloatLayer layer;
   layer.workload = matmul;
   layer.weights.assign(static_cast<size_t>(matmul.weight_elements()),

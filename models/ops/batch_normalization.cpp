@@ -84,9 +84,8 @@ std::vector<Tensor> evaluate(const NodeView& node) {
   const std::vector<Shape> shapes = infer_shape(node);
   Tensor y = node.tensor(0, "X");
   const auto channels = static_cast<size_t>(node.tensor(1, "scale").elements());
-  const size_t pixels = channels == 0 ? 0
-                                      : static_cast<size_t>(y.elements()) / channels /
-                                            static_cast<size_t>(y.shape()[0]);
+  size_t pixels = 1;
+  for (size_t i = 2; i < y.rank(); ++i) pixels *= static_cast<size_t>(y.shape()[i]);
   const auto scale = node.tensor(1, "scale").reals(), bias = node.tensor(2, "B").reals();
   std::vector<double> mean = node.tensor(3, "mean").reals(), var = node.tensor(4, "var").reals();
   const double epsilon = static_cast<double>(node.real("epsilon", 1e-5f));

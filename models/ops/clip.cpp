@@ -4,6 +4,7 @@
 #include <cmath>
 #include <limits>
 
+#include "models/evaluation.h"
 #include "models/lowering.h"
 #include "models/operator.h"
 
@@ -79,8 +80,9 @@ std::vector<Tensor> evaluate(const NodeView& node) {
       high = static_cast<T>(r.high);
     } else {
       const auto limit = [&](size_t i, T otherwise) {
-        return !relu && node.has_input(i) ? static_cast<T>(node.tensor(i, "limit").integer(0))
-                                          : otherwise;
+        if (relu || !node.has_input(i)) return otherwise;
+        require_one_type(node, ofmap, node.tensor(i, "limit"));
+        return static_cast<T>(node.tensor(i, "limit").integer(0));
       };
       low = relu ? T{0} : limit(1, low);
       high = limit(2, high);

@@ -74,6 +74,7 @@ std::vector<Tensor> evaluate(const NodeView& node) {
                 group_in = weight.shape()[1], group_out = channels / node.integer("group", 1);
   const int64_t in_pixels = w.ifmap_pixels(), out_pixels = w.ofmap_pixels(), kernel = w.taps();
   Tensor ofmap = node.output(ifmap.type(), infer_shape(node)[0]);
+  require_one_type(node, ifmap, weight);
   visit_real(node, ifmap, [&](auto stored) {
     using T = decltype(stored);
     const auto x = ifmap.values<T>(), k = weight.values<T>();

@@ -11,7 +11,8 @@ namespace {
 void check_dropout(const NodeView& node) {
   if (!node.has_input(2)) return;
   const Tensor* training = node.constant(2);
-  if (training == nullptr || training->elements() != 1 || training->integer(0) != 0) {
+  if (training == nullptr || training->elements() != 1 || training->type() != ElementType::kBool ||
+      training->integer(0) != 0) {
     node.refuse("training_mode", "must be a constant false",
                 "export the network in evaluation mode (model.eval())");
   }

@@ -39,14 +39,14 @@ std::vector<Tensor> finish_conv(const NodeView& node, std::span<const int64_t> s
   return {result};
 }
 
-CodeExtents extents(const NodeView& node) {
-  return code_extents(node, node.shape(kX), node.shape(kW));
+MatmulExtents extents(const NodeView& node) {
+  return matmul_extents(node, node.shape(kX), node.shape(kW));
 }
 
 std::vector<Shape> infer_matmul(const NodeView& node) { return {extents(node).result}; }
 
 std::vector<IntegerMatmul> matmul_matmuls(const NodeView& node) {
-  const CodeExtents e = extents(node);
+  const MatmulExtents e = extents(node);
   const Tensor &a = node.tensor(kX, "a"), &b = node.tensor(kW, "b");
   CodeMatrices matrices{a, b, operand_format(node, kX, "a"), operand_format(node, kW, "b"), e};
   matrices.a_zero_points = gather(read_zero_points(node, kXZeroPoint, "a_zero_point", a.type()),
@@ -59,7 +59,7 @@ std::vector<IntegerMatmul> matmul_matmuls(const NodeView& node) {
 
 std::vector<Tensor> finish_matmul(const NodeView& node, std::span<const int64_t> sums,
                                   const RequantizeConfig&) {
-  const CodeExtents e = extents(node);
+  const MatmulExtents e = extents(node);
   const std::vector<float> rows = gather(read_scales(node, kXScale, "a_scale"),
                                          row_source(node, kXScale, "a_scale", e)),
                            cols = gather(read_scales(node, kWScale, "b_scale"),
@@ -70,7 +70,8 @@ std::vector<Tensor> finish_matmul(const NodeView& node, std::span<const int64_t>
              per_product = static_cast<size_t>(e.rows * e.cols);
   for (size_t i = 0; i < to.size(); ++i) {
     const size_t column = i / per_product * columns + i % columns;
-    to[i] = real_sum(sums[i], rows[i / columns], cols[column]);
+    to[i] = real_sum(sums[i], rows[rows.size() == 1 ? 0 : i / columns],
+                     cols[cols.size() == 1 ? 0 : column]);
   }
   return {result};
 }

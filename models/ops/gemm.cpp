@@ -83,6 +83,7 @@ void lower(const NodeView& node, LayerBuilder& builder) {
   matmul.window.ifmap_channels = e.ifmap;
   matmul.window.ofmap_channels = e.ofmap;
   layer.workload = matmul;
+  layer.weights.reserve(b.size());
   for (int64_t m = 0; m < e.ofmap; ++m) {
     for (int64_t k = 0; k < e.ifmap; ++k) {
       const auto i = static_cast<size_t>(e.transposed ? m * e.ifmap + k : k * e.ofmap + m);
@@ -100,6 +101,8 @@ std::vector<Tensor> evaluate(const NodeView& node) {
   const int64_t length = a.shape()[ta ? 0 : 1], rows = shape[0], cols = shape[1];
   const double alpha = static_cast<double>(node.real("alpha", 1)),
                beta = static_cast<double>(node.real("beta", 1));
+  require_one_type(node, a, b);
+  if (node.has_input(2)) require_one_type(node, a, node.tensor(2, "C"));
   Tensor result = node.output(a.type(), shape);
   visit_real(node, a, [&](auto stored) {
     using T = decltype(stored);

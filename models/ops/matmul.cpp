@@ -38,6 +38,7 @@ void lower(const NodeView& node, LayerBuilder& builder) {
   matmul.window.ifmap_channels = weight[0];
   matmul.window.ofmap_channels = weight[1];
   layer.workload = matmul;
+  layer.weights.reserve(b.size());
   for (int64_t m = 0; m < weight[1]; ++m) {
     for (int64_t k = 0; k < weight[0]; ++k) {
       layer.weights.push_back(b[static_cast<size_t>(k * weight[1] + m)]);
@@ -49,15 +50,17 @@ void lower(const NodeView& node, LayerBuilder& builder) {
 std::vector<Tensor> evaluate(const NodeView& node) {
   const Tensor &a = node.tensor(0, "A"), &b = node.tensor(1, "B");
   const MatmulExtents e = matmul_extents(node, a.shape(), b.shape());
+  require_one_type(node, a, b);
   Tensor result = node.output(a.type(), e.result);
   visit_real(node, a, [&](auto stored) {
     using T = decltype(stored);
     const auto first = a.values<T>(), second = b.values<T>();
     const auto to = result.write<T>();
+    const auto of_a = e.first(), of_b = e.second();
     size_t at = 0;
-    for (size_t product = 0; product < e.first.size(); ++product) {
-      const T* left = first.data() + e.first[product] * e.rows * e.length;
-      const T* right = second.data() + e.second[product] * e.length * e.cols;
+    for (size_t product = 0; product < of_a.size(); ++product) {
+      const T* left = first.data() + of_a[product] * e.rows * e.length;
+      const T* right = second.data() + of_b[product] * e.length * e.cols;
       for (int64_t m = 0; m < e.rows; ++m) {
         for (int64_t n = 0; n < e.cols; ++n) {
           double sum = 0;

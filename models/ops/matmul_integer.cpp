@@ -5,14 +5,14 @@ namespace {
 
 enum Input { kA, kB, kAZeroPoint, kBZeroPoint, kBias };
 
-CodeExtents extents(const NodeView& node) {
-  return code_extents(node, node.shape(kA), node.shape(kB));
+MatmulExtents extents(const NodeView& node) {
+  return matmul_extents(node, node.shape(kA), node.shape(kB));
 }
 
 std::vector<Shape> infer_shape(const NodeView& node) { return {extents(node).result}; }
 
 std::vector<IntegerMatmul> matmuls(const NodeView& node) {
-  const CodeExtents e = extents(node);
+  const MatmulExtents e = extents(node);
   const Tensor &a = node.tensor(kA, "A"), &b = node.tensor(kB, "B");
   CodeMatrices matrices{a, b, operand_format(node, kA, "A"), operand_format(node, kB, "B"), e};
   matrices.a_zero_points = gather(read_zero_points(node, kAZeroPoint, "a_zero_point", a.type()),

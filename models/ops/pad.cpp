@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "models/evaluation.h"
 #include "models/movement.h"
 
 namespace widthwise {
@@ -86,11 +87,11 @@ std::vector<Tensor> evaluate(const NodeView& node) {
     using T = decltype(stored);
     T constant{};
     if (node.opset() < 11) {
-      constant = static_cast<T>(node.real("value", 0));
+      constant = truncated<T>(static_cast<double>(node.real("value", 0)));
     } else if (node.has_input(2) && node.tensor(2, "constant_value").elements() == 1) {
       const Tensor& value = node.tensor(2, "constant_value");
-      constant = std::is_floating_point_v<T> ? static_cast<T>(value.real(0))
-                                             : static_cast<T>(value.integer(0));
+      require_one_type(node, data, value);
+      constant = value.values<T>()[0];
     }
     const auto from = data.values<T>();
     const auto strides = row_major_strides(data.shape());

@@ -22,7 +22,10 @@ MatmulWorkload per_channel_workload(const Shape& ifmap) {
 std::optional<std::vector<float>> per_channel_values(const Tensor& constant,
                                                      const Shape& activation) {
   const size_t rank = activation.size(), own = constant.rank();
-  if (constant.type() != ElementType::kFloat || own > rank || rank < 2) return std::nullopt;
+  constexpr int64_t kMostChannels = 1 << 22;
+  if (constant.type() != ElementType::kFloat || own > rank || rank < 2 ||
+      activation[1] > kMostChannels)
+    return std::nullopt;
   for (size_t i = 0; i < own; ++i) {
     const size_t axis = rank - own + i;  // aligned at the last axis
     const bool channel = axis == 1 && constant.shape()[i] == activation[1];

@@ -17,7 +17,7 @@ bool transposed(const NodeView& node, const char* name) {
   return value == 1;
 }
 
-CodeExtents extents(const NodeView& node) {
+MatmulExtents extents(const NodeView& node) {
   Shape a = node.shape(kA), b = node.shape(kB);
   if (a.size() != 2 || b.size() != 2) {
     node.refuse("shapes",
@@ -26,35 +26,35 @@ CodeExtents extents(const NodeView& node) {
   }
   if (transposed(node, "transA")) std::swap(a[0], a[1]);
   if (transposed(node, "transB")) std::swap(b[0], b[1]);
-  return code_extents(node, a, b);
+  return matmul_extents(node, a, b);
 }
 
 std::vector<Shape> infer_shape(const NodeView& node) { return {extents(node).result}; }
 
 // C of [rows, cols], [cols], or empty.
-std::vector<int32_t> bias(const NodeView& node, const CodeExtents& e) {
+std::vector<int32_t> bias(const NodeView& node, const MatmulExtents& e) {
   if (!node.has_input(kC)) return {};
   const Tensor& c = node.tensor(kC, "C");
-  if (c.type() != ElementType::kInt32 || c.rank() > 2 ||
-      broadcast_shape(node, c.shape(), e.result) != e.result) {
-    node.refuse(
-        "C",
-        fmt::format("is {} of type {}, needed is int32 that broadcasts to {}",
-                    shape_text(c.shape()), element_type_name(c.type()), shape_text(e.result)),
-        "give one int32 per column");
+  const Shape& shape = node.shape(kC);
+  if (c.type() != ElementType::kInt32 || shape.size() > 2 ||
+      broadcast_shape(node, shape, e.result) != e.result) {
+    node.refuse("C",
+                fmt::format("is {} of type {}, needed is int32 that broadcasts to {}",
+                            shape_text(shape), element_type_name(c.type()), shape_text(e.result)),
+                "give one int32 per column");
   }
-  const bool one_row = c.rank() < 2 || c.shape()[0] == 1;
-  return gather(codes_of(c), broadcast_source(c.shape(), one_row ? Shape{1, e.cols} : e.result));
+  if (c.shape() != shape) return {};  // not known before it runs
+  const bool one_row = shape.size() < 2 || shape[0] == 1;
+  return gather(codes_of(c), broadcast_source(shape, one_row ? Shape{1, e.cols} : e.result));
 }
 
 std::vector<IntegerMatmul> matmuls(const NodeView& node) {
-  const CodeExtents e = extents(node);
+  const MatmulExtents e = extents(node);
   const Tensor &a = node.tensor(kA, "A"), &b = node.tensor(kB, "B");
   CodeMatrices matrices{a, b, operand_format(node, kA, "A"), operand_format(node, kB, "B"), e};
   matrices.transposed_a = transposed(node, "transA");
   matrices.transposed_b = transposed(node, "transB");
-  matrices.a_zero_points.assign(static_cast<size_t>(e.rows),
-                                read_zero_point(node, kAZeroPoint, "a_zero_point", a.type()));
+  matrices.a_zero_points = {read_zero_point(node, kAZeroPoint, "a_zero_point", a.type())};
   matrices.b_zero_points = gather(read_zero_points(node, kBZeroPoint, "b_zero_point", b.type()),
                                   column_source(node, kBZeroPoint, "b_zero_point", e));
   matrices.bias = bias(node, e);
@@ -63,7 +63,7 @@ std::vector<IntegerMatmul> matmuls(const NodeView& node) {
 
 std::vector<Tensor> finish(const NodeView& node, std::span<const int64_t> sums,
                            const RequantizeConfig& config) {
-  const CodeExtents e = extents(node);
+  const MatmulExtents e = extents(node);
   const float alpha = node.real("alpha", 1),
               a_scale = checked_scale(node, "alpha * a_scale",
                                       alpha * read_scale(node, kAScale, "a_scale"));
@@ -82,9 +82,8 @@ std::vector<Tensor> finish(const NodeView& node, std::span<const int64_t> sums,
   }
   const OutputCodes output =
       read_output_codes(node, kYScale, kYZeroPoint, node.tensor(kA, "A").type());
-  const std::vector<float> a_scales(static_cast<size_t>(e.rows), a_scale);
   return {code_tensor(node, output.type, e.result,
-                      requantize_rows(node, config, sums, e, a_scales, b_scales, output))};
+                      requantize_rows(node, config, sums, e, {a_scale}, b_scales, output))};
 }
 
 constexpr MacOperator kMac{matmuls, finish};

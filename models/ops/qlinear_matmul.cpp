@@ -5,14 +5,14 @@ namespace {
 
 enum Input { kA, kAScale, kAZeroPoint, kB, kBScale, kBZeroPoint, kYScale, kYZeroPoint, kBias };
 
-CodeExtents extents(const NodeView& node) {
-  return code_extents(node, node.shape(kA), node.shape(kB));
+MatmulExtents extents(const NodeView& node) {
+  return matmul_extents(node, node.shape(kA), node.shape(kB));
 }
 
 std::vector<Shape> infer_shape(const NodeView& node) { return {extents(node).result}; }
 
 std::vector<IntegerMatmul> matmuls(const NodeView& node) {
-  const CodeExtents e = extents(node);
+  const MatmulExtents e = extents(node);
   const Tensor &a = node.tensor(kA, "a"), &b = node.tensor(kB, "b");
   CodeMatrices matrices{a, b, operand_format(node, kA, "a"), operand_format(node, kB, "b"), e};
   matrices.a_zero_points = gather(read_zero_points(node, kAZeroPoint, "a_zero_point", a.type()),
@@ -25,7 +25,7 @@ std::vector<IntegerMatmul> matmuls(const NodeView& node) {
 
 std::vector<Tensor> finish(const NodeView& node, std::span<const int64_t> sums,
                            const RequantizeConfig& config) {
-  const CodeExtents e = extents(node);
+  const MatmulExtents e = extents(node);
   const OutputCodes output =
       read_output_codes(node, kYScale, kYZeroPoint, node.tensor(kA, "a").type());
   const std::vector<float> a_scales = gather(read_scales(node, kAScale, "a_scale"),

@@ -59,11 +59,11 @@ void require_one_count(const NodeView& node, const SlidingWindow& w) {
 std::vector<IntegerMatmul> matmuls(const NodeView& node) {
   const SlidingWindow sliding = window(node);
   const OperandCodes x = operand(node);
-  const Window w = workload_window(node, sliding, x.tensor.shape()[1]);
+  const Window w = workload_window(node, sliding, node.shape(kX)[1]);
   require_one_count(node, sliding);
   IntegerMatmul matmul;
   matmul.workload = {.window = w, .groups = w.ifmap_channels, .unit_weights = true};
-  matmul.images = x.tensor.shape()[0];
+  matmul.images = node.shape(kX)[0];
   matmul.ifmap_format = x.format;
   matmul.weight_format = {1, false};
   matmul.ifmap = codes_of(x.tensor);

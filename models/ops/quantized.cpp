@@ -115,9 +115,9 @@ Tensor int32_tensor(const NodeView& node, const Shape& shape, std::span<const in
 std::vector<int32_t> read_bias(const NodeView& node, size_t i, int64_t channels) {
   if (!node.has_input(i)) return {};
   const Tensor& bias = node.tensor(i, "bias");
-  if (bias.type() != ElementType::kInt32 || bias.shape() != Shape{channels}) {
+  if (bias.type() != ElementType::kInt32 || node.shape(i) != Shape{channels}) {
     node.refuse("bias",
-                fmt::format("is {} of type {}, needed [{}] of int32", shape_text(bias.shape()),
+                fmt::format("is {} of type {}, needed [{}] of int32", shape_text(node.shape(i)),
                             element_type_name(bias.type()), channels),
                 "give one int32 per output channel");
   }

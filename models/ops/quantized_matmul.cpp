@@ -10,13 +10,12 @@ namespace widthwise {
 namespace {
 
 std::vector<int64_t> parameter_source(const NodeView& node, size_t i, const char* what,
-                                      const CodeExtents& e, bool by_column) {
+                                      const MatmulExtents& e, bool by_column) {
   if (shape_elements(e.result) == 0) return {};
   const int64_t own = by_column ? e.cols : e.rows;
-  const auto size = static_cast<size_t>(e.products() * own);
-  if (!node.has_input(i)) return std::vector<int64_t>(size, 0);
+  if (!node.has_input(i)) return {0};
   Shape shape = node.tensor(i, what).shape();
-  if (shape.empty() || shape == Shape{1}) return std::vector<int64_t>(size, 0);
+  if (shape.empty() || shape == Shape{1}) return {0};
   Shape target = e.batch;
   target.push_back(by_column ? 1 : own);
   target.push_back(by_column ? own : 1);
@@ -51,51 +50,48 @@ std::vector<int32_t> weights_of(const CodeMatrices& m, const std::vector<int32_t
 
 }  // namespace
 
-CodeExtents code_extents(const NodeView& node, const Shape& a, const Shape& b) {
-  CodeExtents extents{matmul_extents(node, a, b), {}};
-  const int matrix_axes = (a.size() > 1) + (b.size() > 1);
-  extents.batch.assign(extents.result.begin(), extents.result.end() - matrix_axes);
-  return extents;
-}
-
 std::vector<int64_t> row_source(const NodeView& node, size_t i, const char* what,
-                                const CodeExtents& extents) {
+                                const MatmulExtents& extents) {
   return parameter_source(node, i, what, extents, false);
 }
 std::vector<int64_t> column_source(const NodeView& node, size_t i, const char* what,
-                                   const CodeExtents& extents) {
+                                   const MatmulExtents& extents) {
   return parameter_source(node, i, what, extents, true);
 }
 
 std::vector<IntegerMatmul> code_matmuls(const NodeView& node, const CodeMatrices& m) {
-  const CodeExtents& e = m.extents;
+  const MatmulExtents& e = m.extents;
   if (shape_elements(e.result) == 0) return {};
   const std::vector<int32_t> a = codes_of(m.a), b = codes_of(m.b);
   const auto row_of = [](const std::vector<int32_t>& values, int64_t row, int64_t cols) {
-    const int32_t* from = values.data() + row * cols;
-    return values.empty() ? std::span<const int32_t>()
-                          : std::span<const int32_t>(from, static_cast<size_t>(cols));
+    if (values.size() <= 1) return std::span<const int32_t>(values);
+    return std::span<const int32_t>(values).subspan(static_cast<size_t>(row * cols),
+                                                    static_cast<size_t>(cols));
   };
   const bool bias_per_row = std::ssize(m.bias) == e.rows * e.cols && e.rows > 1;
   const auto bias_of = [&](int64_t row) { return row_of(m.bias, bias_per_row ? row : 0, e.cols); };
+  const bool one_for_all_rows = m.a_zero_points.size() <= 1 && !bias_per_row;
+  const auto first = e.first(), second = e.second();
   std::vector<IntegerMatmul> matmuls;
   int64_t matrix = -1, weights = 0;
   for (int64_t product = 0; product < e.products(); ++product) {
     const auto zero_points = row_of(m.b_zero_points, product, e.cols);
-    for (int64_t row = 0; row < e.rows; ++row) {
-      const int32_t zero_point = m.a_zero_points.empty()
-                                     ? 0
+    const int64_t run = one_for_all_rows ? e.rows : 1;
+    for (int64_t row = 0; row < e.rows; row += run) {
+      const int32_t zero_point = m.a_zero_points.empty() ? 0
+                                 : m.a_zero_points.size() == 1
+                                     ? m.a_zero_points[0]
                                      : m.a_zero_points[static_cast<size_t>(product * e.rows + row)];
       const auto bias = bias_of(row);
       const auto same = [](std::span<const int32_t> x, const std::vector<int32_t>& y) {
         return std::equal(x.begin(), x.end(), y.begin(), y.end());
       };
-      const bool more = !matmuls.empty() && matrix == e.second[static_cast<size_t>(product)] &&
+      const bool more = !matmuls.empty() && matrix == second[static_cast<size_t>(product)] &&
                         matmuls.back().ifmap_zero_point == zero_point &&
                         same(zero_points, matmuls.back().weight_zero_points) &&
                         same(bias, matmuls.back().bias);
       if (!more) {
-        matrix = e.second[static_cast<size_t>(product)];
+        matrix = second[static_cast<size_t>(product)];
         weights += e.length * e.cols;
         if (weights > kMaxTensorElements) {
           node.refuse("shapes",
@@ -110,22 +106,25 @@ std::vector<IntegerMatmul> code_matmuls(const NodeView& node, const CodeMatrices
         matmul.ifmap_format = m.a_format;
         matmul.weight_format = m.b_format;
         matmul.ifmap_zero_point = zero_point;
-        matmul.weights = weights_of(m, b, matrix);
+        if (!b.empty()) matmul.weights = weights_of(m, b, matrix);
         matmul.weight_zero_points.assign(zero_points.begin(), zero_points.end());
         matmul.bias.assign(bias.begin(), bias.end());
       }
       IntegerMatmul& matmul = matmuls.back();
-      const int32_t* from = a.data() + e.first[static_cast<size_t>(product)] * e.rows * e.length;
-      for (int64_t k = 0; k < e.length; ++k)
-        matmul.ifmap.push_back(from[m.transposed_a ? k * e.rows + row : row * e.length + k]);
-      ++matmul.images;
+      matmul.images += run;
+      if (a.empty()) continue;
+      const int32_t* from = a.data() + first[static_cast<size_t>(product)] * e.rows * e.length;
+      for (int64_t r = row; r < row + run; ++r) {
+        for (int64_t k = 0; k < e.length; ++k)
+          matmul.ifmap.push_back(from[m.transposed_a ? k * e.rows + r : r * e.length + k]);
+      }
     }
   }
   return matmuls;
 }
 
 std::vector<int32_t> requantize_rows(const NodeView& node, const RequantizeConfig& config,
-                                     std::span<const int64_t> sums, const CodeExtents& extents,
+                                     std::span<const int64_t> sums, const MatmulExtents& extents,
                                      const std::vector<float>& a_scales,
                                      const std::vector<float>& b_scales,
                                      const OutputCodes& output) {
@@ -134,16 +133,20 @@ std::vector<int32_t> requantize_rows(const NodeView& node, const RequantizeConfi
   std::vector<Requantizer> requantizers;  // of the columns of one row
   size_t made_for = 0;
   for (size_t row = 0; row * cols < codes.size(); ++row) {
-    const bool new_product = row % rows == 0;
-    if (new_product || a_scales[row] != a_scales[made_for]) {
+    const auto of_row = [&](size_t r) { return a_scales[a_scales.size() == 1 ? 0 : r]; };
+    const bool new_product = row % rows == 0 && b_scales.size() > 1;
+    if (requantizers.empty() || new_product || of_row(row) != of_row(made_for)) {
       requantizers.clear();
-      for (size_t n = 0; n < cols; ++n) {
-        requantizers.push_back(
-            make_requantizer(node, config, a_scales[row], b_scales[row / rows * cols + n], output));
+      for (size_t n = 0; n < (b_scales.size() == 1 ? 1 : cols); ++n) {
+        const float b_scale = b_scales[b_scales.size() == 1 ? 0 : row / rows * cols + n];
+        requantizers.push_back(make_requantizer(node, config, of_row(row), b_scale, output));
       }
       made_for = row;
     }
-    for (size_t n = 0; n < cols; ++n) codes[row * cols + n] = requantizers[n](sums[row * cols + n]);
+    for (size_t n = 0; n < cols; ++n) {
+      const Requantizer& requantize = requantizers[requantizers.size() == 1 ? 0 : n];
+      codes[row * cols + n] = requantize(sums[row * cols + n]);
+    }
   }
   return codes;
 }

@@ -6,20 +6,14 @@
 
 namespace widthwise {
 
-// MatmulExtents with the shape of the batch, the result's without rows and columns.
-struct CodeExtents : MatmulExtents {
-  Shape batch;
-  int64_t products() const { return std::ssize(first); }
-};
-CodeExtents code_extents(const NodeView& node, const Shape& a, const Shape& b);
-
 // Which element of input i, a parameter of A, belongs to every row of every product, [products,
 // rows]: one for all, [rows], or [..., rows, 1], which broadcasts to the batch. column_source: of B
-// to every column, [cols] or [..., 1, cols]. Other shapes are refused. Nothing for an empty result.
+// to every column, [cols] or [..., 1, cols]. Other shapes are refused. Nothing for an empty result,
+// one index if one parameter belongs to all.
 std::vector<int64_t> row_source(const NodeView& node, size_t i, const char* what,
-                                const CodeExtents& extents);
+                                const MatmulExtents& extents);
 std::vector<int64_t> column_source(const NodeView& node, size_t i, const char* what,
-                                   const CodeExtents& extents);
+                                   const MatmulExtents& extents);
 template <class T>
 std::vector<T> gather(const std::vector<T>& values, const std::vector<int64_t>& source) {
   std::vector<T> all;
@@ -34,10 +28,10 @@ std::vector<T> gather(const std::vector<T>& values, const std::vector<int64_t>& 
 struct CodeMatrices {
   const Tensor &a, &b;
   IntegerFormat a_format, b_format;
-  CodeExtents extents;
+  MatmulExtents extents;
   bool transposed_a = false, transposed_b = false;  // as stored; only without a batch
-  std::vector<int32_t> a_zero_points = {};          // [products, rows]; empty: 0
-  std::vector<int32_t> b_zero_points = {};          // [products, cols]; empty: 0
+  std::vector<int32_t> a_zero_points = {};          // [products, rows], or one; empty: 0
+  std::vector<int32_t> b_zero_points = {};          // [products, cols], or one; empty: 0
   std::vector<int32_t> bias = {};                   // empty, [cols], or [rows, cols]
 };
 
@@ -45,9 +39,10 @@ struct CodeMatrices {
 // B and the same bias are the images of one. Refuses when that repeats B beyond kMaxTensorElements.
 std::vector<IntegerMatmul> code_matmuls(const NodeView& node, const CodeMatrices& matrices);
 
-// The sums of code_matmuls() as codes: a_scales [products, rows], b_scales [products, cols].
+// The sums of code_matmuls() as codes: a_scales [products, rows], b_scales [products, cols], either
+// of which may be one for all.
 std::vector<int32_t> requantize_rows(const NodeView& node, const RequantizeConfig& config,
-                                     std::span<const int64_t> sums, const CodeExtents& extents,
+                                     std::span<const int64_t> sums, const MatmulExtents& extents,
                                      const std::vector<float>& a_scales,
                                      const std::vector<float>& b_scales, const OutputCodes& output);
 

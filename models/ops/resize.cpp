@@ -210,7 +210,9 @@ std::vector<Tap> taps(const Axis& a, const Settings& s, int64_t x) {
   if (a.from == a.to && a.scale == 1 && s.coordinates != "tf_crop_and_resize") return {{x, 1}};
   const double at = coordinate(a, s.coordinates, x), last = static_cast<double>(a.from) - 1;
   if (s.coordinates == "tf_crop_and_resize" && !(at >= 0 && at <= last)) return {};
-  const auto clamped = [&](double i) { return static_cast<int64_t>(std::clamp(i, 0.0, last)); };
+  const auto clamped = [&](double i) {
+    return std::isnan(i) ? 0 : static_cast<int64_t>(std::clamp(i, 0.0, last));
+  };
   if (s.mode == "nearest") return {{clamped(rounded(at, s, a.scale < 1)), 1}};
   const double left = std::floor(at), t = at - left;
   std::vector<std::pair<double, double>> weighted = {{left, 1 - t}, {left + 1, t}};
@@ -232,7 +234,7 @@ std::vector<Tap> taps(const Axis& a, const Settings& s, int64_t x) {
   return result;
 }
 
-constexpr int64_t kMaxInterpolated = int64_t{1} << 24;  // the longest interpolated axis
+constexpr int64_t kMaxInterpolated = int64_t{1} << 20;  // the longest interpolated axis
 
 // One axis after the other.
 std::vector<double> interpolate(const NodeView& node, std::vector<double> values) {
