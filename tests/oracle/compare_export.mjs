@@ -60,7 +60,8 @@ function read_labels(folder, count) {
 // Outputs of a model for inputs [images, ...], as one array.
 async function run_oracle(ort, file, input, level) {
   const session = await ort.InferenceSession.create(file, {
-    executionProviders: ['cpu'], graphOptimizationLevel: level, intraOpNumThreads: 2, logSeverityLevel: 4});
+    executionProviders: ['cpu'], graphOptimizationLevel: level, intraOpNumThreads: 1, interOpNumThreads: 1,
+    logSeverityLevel: 4});
   const images = input.dims[0], size = input.data.length / images, parts = [];
   for (let from = 0; from < images; from += kBatch) {
     const count = Math.min(kBatch, images - from);
@@ -68,6 +69,7 @@ async function run_oracle(ort, file, input, level) {
                                   [count, ...input.dims.slice(1)]);
     parts.push((await session.run({[session.inputNames[0]]: tensor}))[session.outputNames[0]].data);
   }
+  await session.release();
   const all = new Float32Array(parts.reduce((sum, part) => sum + part.length, 0));
   let at = 0;
   for (const part of parts) {
