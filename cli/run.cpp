@@ -88,6 +88,7 @@ class NetworkRun {
         !accelerator || accelerator->datapath.requantize.kind == RequantizeConfig::Kind::kFloat32;
     const Graph fused = fuse(graph, file_rounds ? FuseFor::kFile : FuseFor::kDatapath);
     if (accelerator && !is_quantized(fused)) refuse_accelerator(file);
+    if (accelerator && !is_quantized(fused)) refuse_accelerator(file);
     const auto files = input_files(fused, request_.inputs);
     GraphRunner::Tensors tensors;
     for (const GraphValue& input : used_inputs(fused))
