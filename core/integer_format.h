@@ -1,16 +1,22 @@
 #pragma once
 #include <cstdint>
+#include <limits>
 #include <string>
 
 namespace widthwise {
 
-// An integer of a stated width, as it travels on a wire. 1..16 bits for operands.
+// An integer of a stated width, as it travels on a wire. 1..16 bits for operands; up to 64
+// elsewhere, where max() of unsigned ones is int64's.
 struct IntegerFormat {
   int bits = 8;
   bool is_signed = true;
 
-  constexpr int64_t min() const { return is_signed ? -(int64_t{1} << (bits - 1)) : 0; }
-  constexpr int64_t max() const { return (int64_t{1} << (is_signed ? bits - 1 : bits)) - 1; }
+  constexpr int64_t min() const { return is_signed ? -max() - 1 : 0; }
+  constexpr int64_t max() const {
+    const int magnitude_bits = is_signed ? bits - 1 : bits;
+    return magnitude_bits < 63 ? (int64_t{1} << magnitude_bits) - 1
+                               : std::numeric_limits<int64_t>::max();
+  }
   constexpr bool holds(int64_t value) const { return value >= min() && value <= max(); }
   std::string name() const { return (is_signed ? "int" : "uint") + std::to_string(bits); }
   bool operator==(const IntegerFormat&) const = default;

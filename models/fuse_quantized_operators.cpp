@@ -69,7 +69,7 @@ class OperatorFuser {
       const Tensor* zero_point = editor_.constant(node.inputs[2]);
       if (zero_point == nullptr || zero_point->elements() != 1) return std::nullopt;
       const auto format = integer_format(zero_point->type());
-      if (!format) return std::nullopt;
+      if (!format || format->bits > 16) return std::nullopt;  // refused later
       q.zero_point = node.inputs[2];
       q.zero_point_value = zero_point->integer(0);
       q.format = *format;
