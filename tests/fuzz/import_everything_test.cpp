@@ -210,11 +210,13 @@ TEST(Regressions, ScalesThatDoNotFitTheChannels) {
 
 TEST(Regressions, PoolWithoutFirstOutput) {
   OnnxBuilder model({1, 1, 2, 2});
-  set_type(model, kUint8);
   model.floats("one", {}, {1});
   codes(model, "z", kUint8, {}, {0});
-  set(model.node("MaxPool", {"x"}, {"", "y"}), "kernel_shape", {1, 1});
+  model.node("QuantizeLinear", {"x", "one", "z"}, {"q"});
+  set(model.node("MaxPool", {"q"}, {"", "y"}), "kernel_shape", {1, 1});
   EXPECT_GE(import_everything(model.bytes()).runs, 2);
+  EXPECT_THAT(input_error([&] { import_quantized(fuse(model.parse())); }),
+              HasSubstr("output 0 is missing"));
 }
 
 // Activations of a quarter of a gigabyte are reported without being made.
