@@ -104,11 +104,9 @@ class Sinker {
       if (!d || !same_parameters(*d, first->scale_tensor, first->zero_point_tensor)) return false;
       value = d->codes;
     }
+    if (!first) return false;
     const auto format = widest(move.inputs);
-    keep_moved(node, std::move(move), *first);
-    const std::string& joined = editor_.dequantized(node.outputs.at(0))->codes;
-    editor_.graph().formats.erase(joined);
-    if (format) editor_.graph().formats[joined] = *format;
+    keep_moved(node, std::move(move), *first, format);
     return true;
   }
 
@@ -127,10 +125,15 @@ class Sinker {
   }
 
   void keep_moved(const GraphNode& node, GraphNode move, const Dequantized& d) {
+    keep_moved(node, std::move(move), d, widest({d.codes}));
+  }
+
+  void keep_moved(const GraphNode& node, GraphNode move, const Dequantized& d,
+                  const std::optional<IntegerFormat>& format) {
     for (std::string& output : move.outputs) {
       if (output.empty()) continue;
       output = editor_.new_value(output + "_codes");
-      editor_.copy_format(d.codes, output);
+      if (format) editor_.graph().formats[output] = *format;
     }
     const std::vector<std::string> codes = move.outputs;
     if (!evaluated(move)) editor_.keep(std::move(move));
