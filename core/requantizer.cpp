@@ -160,6 +160,16 @@ Requantizer::Requantizer(const RequantizeConfig& config, float ifmap_scale, floa
   fixed_ = fixed_multiplier(ratio_, shift_only ? 1 : config.multiplier_bits);
 }
 
+Requantizer::Requantizer(const RequantizeConfig& config, const Mean& mean, float ofmap_scale,
+                         int32_t zero_point, int32_t q_min, int32_t q_max, bool ofmap_is_signed)
+    : Requantizer(config, mean.ifmap_scale, 1 / static_cast<float>(mean.taps), ofmap_scale,
+                  zero_point, q_min, q_max, ofmap_is_signed) {
+  float_multiplier_ = mean.ifmap_scale / (ofmap_scale * static_cast<float>(mean.taps));
+  if (config.kind == RequantizeConfig::Kind::kGemmlowp && mean.ifmap_scale == ofmap_scale &&
+      mean.ifmap_zero_point == zero_point)
+    mean_taps_ = mean.taps;
+}
+
 int32_t Requantizer::operator()(int64_t accumulator) const {
   int64_t rounded = 0;
   switch (config_.kind) {
@@ -171,18 +181,16 @@ int32_t Requantizer::operator()(int64_t accumulator) const {
       rounded = apply(accumulator, fixed_, config_.rounding);
       break;
     case RequantizeConfig::Kind::kGemmlowp:
+      if (mean_taps_ > 0) {
+        const int64_t sum = accumulator + mean_taps_ * zero_point_;
+        rounded =
+            (sum > 0 ? sum + mean_taps_ / 2 : sum - mean_taps_ / 2) / mean_taps_ - zero_point_;
+        break;
+      }
       rounded = gemmlowp_multiply(limited_to_int32(accumulator), ratio_, config_.gemmlowp_rounding);
       break;
   }
   return static_cast<int32_t>(std::clamp<int64_t>(rounded + zero_point_, q_min_, q_max_));
-}
-
-RequantizeScales mean_scales(const RequantizeConfig& config, float ifmap_scale, int64_t taps,
-                             float ofmap_scale) {
-  const auto count = static_cast<float>(taps);
-  if (config.kind == RequantizeConfig::Kind::kFloat32)
-    return {.ifmap = ifmap_scale / (ofmap_scale * count), .weight = 1, .ofmap = 1};
-  return {.ifmap = ifmap_scale, .weight = 1 / count, .ofmap = ofmap_scale};
 }
 
 ElementwiseRequantizer::ElementwiseRequantizer(const RequantizeConfig& config,

@@ -71,8 +71,22 @@ int32_t gemmlowp_multiply_wide(int64_t value, double ratio);
 // kGemmlowp takes the product of the two scales in float32 for an unsigned ofmap and in double for
 // a signed one, as TFLite does for its uint8 and int8 networks; it shows in the multiplier's last
 // bits. Throws std::invalid_argument when kPowerOfTwo is asked for a ratio that is none.
+//
+// With a Mean, the accumulator is a sum of codes, each less its zero point, and the code is that of
+// their mean, requantized with the weight scale f32(1 / taps), but for:
+// - kFloat32 multiplies by f32(ifmap_scale / f32(ofmap_scale * taps)), as ONNX Runtime's
+//   QLinearGlobalAveragePool does;
+// - kGemmlowp takes the mean of the codes, ties away from 0, where ofmap and ifmap have one scale
+//   and one zero point, as TFLite's AveragePool and Mean do.
 class Requantizer {
  public:
+  struct Mean {
+    float ifmap_scale;
+    int32_t ifmap_zero_point;
+    int64_t taps;
+  };
+  Requantizer(const RequantizeConfig& config, const Mean& mean, float ofmap_scale,
+              int32_t zero_point, int32_t q_min, int32_t q_max, bool ofmap_is_signed = true);
   Requantizer(const RequantizeConfig& config, float ifmap_scale, float weight_scale,
               float ofmap_scale, int32_t zero_point, int32_t q_min, int32_t q_max,
               bool ofmap_is_signed = true);
@@ -87,16 +101,8 @@ class Requantizer {
   float float_multiplier_;
   FixedMultiplier fixed_;
   int32_t zero_point_, q_min_, q_max_;
+  int64_t mean_taps_ = 0;  // > 0: the mean of codes
 };
-
-// Scales with which Requantizer takes a sum of codes to their mean over `taps`. kFloat32 multiplies
-// by f32(ifmap_scale / f32(ofmap_scale * taps)), as ONNX Runtime's QLinearGlobalAveragePool does;
-// the others take f32(1 / taps) as the scale of weights of 1.
-struct RequantizeScales {
-  float ifmap, weight, ofmap;
-};
-RequantizeScales mean_scales(const RequantizeConfig& config, float ifmap_scale, int64_t taps,
-                             float ofmap_scale);
 
 // Maps one or two operand codes (element-wise addition, concatenation, clamp) to the ofmap's code:
 //   q = clamp(zero_point + round(sum_i (code_i - zero_point_i) * scale_i / ofmap_scale), q_min,

@@ -8,6 +8,7 @@ namespace widthwise {
 Graph fuse(Graph graph, FuseFor fuse_for) {
   fold_constants(graph, {.keep_quantized_constants = true});
   separate_qonnx_codes(graph, fuse_for);
+  state_zero_points(graph);
   note_code_formats(graph);
   const std::set<std::string> unsigned_values = seen_as_unsigned(graph);
   sink_dequantize(graph);

@@ -10,6 +10,9 @@ namespace widthwise {
 
 // QONNX's Quant and BipolarQuant with constant parameters become integers and DequantizeLinear.
 void separate_qonnx_codes(Graph& graph, FuseFor fuse_for);
+// QuantizeLinear and DequantizeLinear without zero point get the one that it stands for, where the
+// type of the codes is known.
+void state_zero_points(Graph& graph);
 // A Clip of codes says how many bits they have: the graph's formats. Clipped weights are constants.
 void note_code_formats(Graph& graph);
 // DequantizeLinear moves behind data movement and max-pooling; QuantizeLinear of a value that was
@@ -18,7 +21,8 @@ void sink_dequantize(Graph& graph);
 // Codes and dequantized values that ONNX Runtime sees as uint8, 128 higher, though they are int8:
 // where one QuantizeLinear feeds one DequantizeLinear of one operator. It decides what is fused.
 std::set<std::string> seen_as_unsigned(const Graph& graph);
-// DequantizeLinear -> operator -> [Relu, Clip] -> QuantizeLinear [-> Clip] becomes one node.
+// DequantizeLinear -> [operator] -> [Relu, Clip] -> QuantizeLinear [-> Clip] becomes one node;
+// without operator for a datapath only.
 void fuse_quantized_operators(Graph& graph, FuseFor fuse_for,
                               const std::set<std::string>& unsigned_values);
 // Conv, MatMul and Gemm of integers whose result is real become ConvDequantized,

@@ -57,7 +57,7 @@ class OperatorFuser {
 
  private:
   std::optional<OutputQuantization> output_quantization(const GraphNode& node) {
-    if (node.inputs.size() < 2 || node.attributes.contains("block_size")) return std::nullopt;
+    if (node.inputs.size() < 3 || node.attributes.contains("block_size")) return std::nullopt;
     const Tensor* scale = editor_.constant(node.inputs[1]);
     if (scale == nullptr || scale->elements() != 1 || scale->type() != ElementType::kFloat)
       return std::nullopt;
@@ -65,25 +65,18 @@ class OperatorFuser {
     q.scale = node.inputs[1];
     q.scale_value = scale->values<float>()[0];
     if (!std::isnormal(q.scale_value) || q.scale_value < 0) return std::nullopt;  // refused later
-    if (node.inputs.size() > 2 && !node.inputs[2].empty()) {
-      const Tensor* zero_point = editor_.constant(node.inputs[2]);
-      if (zero_point == nullptr || zero_point->elements() != 1) return std::nullopt;
-      const auto format = integer_format(zero_point->type());
-      if (!format || format->bits > 16) return std::nullopt;  // refused later
-      q.zero_point = node.inputs[2];
-      q.zero_point_value = zero_point->integer(0);
-      q.format = *format;
-      return q;
-    }
-    if (node.attributes.contains("output_dtype")) return std::nullopt;
-    q.zero_point =
-        editor_.add_constant(node.outputs[0] + "_zero_point", Tensor(ElementType::kUint8, {}));
-    q.format = {8, false};
+    const Tensor* zero_point = editor_.constant(node.inputs[2]);
+    if (zero_point == nullptr || zero_point->elements() != 1) return std::nullopt;
+    const auto format = integer_format(zero_point->type());
+    if (!format || format->bits > 16) return std::nullopt;  // refused later
+    q.zero_point = node.inputs[2];
+    q.zero_point_value = zero_point->integer(0);
+    q.format = *format;
     return q;
   }
 
   // Walks back from a value over Relu and Clip that nobody else reads; limits are narrowed, and
-  // the values of the nodes that were passed are listed.
+  // the values of the nodes that were passed are listed. Null if somebody else reads `value` then.
   const GraphNode* skip_limits(std::string& value, Limits& limits,
                                std::vector<std::string>& passed) {
     const GraphNode* node = editor_.only_reader_of(value);
@@ -92,7 +85,7 @@ class OperatorFuser {
       if (node->op_type == "Relu") {
         own.low = 0;
       } else if (node->op_type == "Clip") {
-        if (!clip_limits(*node, own)) return nullptr;
+        if (!clip_limits(*node, own)) return node;
       } else {
         return node;
       }
@@ -127,6 +120,8 @@ class OperatorFuser {
     Limits limits;
     std::vector<std::string> passed;
     const GraphNode* real = skip_limits(value, limits, passed);
+    if (fuse_for_ == FuseFor::kDatapath && editor_.dequantized(value))
+      return fuse_requantize(node, value, limits, passed);
     if (real == nullptr || real->domain != kOnnxDomain || real->outputs.size() != 1) return false;
     const auto output = output_quantization(node);
     if (!output) return false;
@@ -140,14 +135,36 @@ class OperatorFuser {
         return false;
     }
     fused->name = real->name;
-    fused->outputs = {node.outputs.at(0)};
-    const int64_t low = code_of(limits.low, *output), high = code_of(limits.high, *output);
-    if (low > output->format.min()) fused->attributes["q_min"] = low;
-    if (high < output->format.max()) fused->attributes["q_max"] = high;
     passed.push_back(value);
-    for (const std::string& gone : passed) editor_.take_back(gone);
-    editor_.keep(std::move(*fused));
+    keep_instead_of(passed, std::move(*fused), node, limits, *output);
     return true;
+  }
+
+  // DequantizeLinear -> [Relu, Clip] -> QuantizeLinear by other numbers: a datapath's requantizer.
+  bool fuse_requantize(const GraphNode& node, const std::string& value, const Limits& limits,
+                       const std::vector<std::string>& passed) {
+    const auto output = output_quantization(node);
+    GraphNode fused;
+    fused.domain = kOwnDomain;
+    fused.op_type = "Requantize";
+    if (!output || !add_operand(value, fused.inputs)) return false;
+    fused.inputs.insert(fused.inputs.end(), {output->scale, output->zero_point});
+    const GraphNode* limit = passed.empty() ? nullptr : editor_.writer(passed.back());
+    fused.name = limit != nullptr ? limit->name : node.name;
+    fused.attributes["operator"] = limit != nullptr ? limit->op_type : "Identity";
+    keep_instead_of(passed, std::move(fused), node, limits, *output);
+    return true;
+  }
+
+  void keep_instead_of(const std::vector<std::string>& values, GraphNode fused,
+                       const GraphNode& quantize, const Limits& limits,
+                       const OutputQuantization& output) {
+    fused.outputs = {quantize.outputs.at(0)};
+    const int64_t low = code_of(limits.low, output), high = code_of(limits.high, output);
+    if (low > output.format.min()) fused.attributes["q_min"] = low;
+    if (high < output.format.max()) fused.attributes["q_max"] = high;
+    for (const std::string& gone : values) editor_.take_back(gone);
+    editor_.keep(std::move(fused));
   }
 
   std::optional<GraphNode> quantized(const GraphNode& real, const OutputQuantization& output) {
@@ -207,7 +224,7 @@ class OperatorFuser {
     return true;
   }
 
-  // Codes, scale and zero point of a value that was dequantized with one scale.
+  // Appends codes, scale and zero point of a value that was dequantized with one scale.
   bool add_operand(const std::string& value, std::vector<std::string>& inputs) {
     const auto d = editor_.dequantized(value);
     if (!d || !d->per_tensor() || d->zero_point.empty()) return false;
@@ -226,7 +243,8 @@ class OperatorFuser {
       return true;
     }
     const GraphNode* writer = editor_.only_reader_of(node.inputs[0]);
-    const bool fused = writer != nullptr && writer->op_type.starts_with("Q") &&
+    const bool fused = writer != nullptr &&
+                       (writer->op_type.starts_with("Q") || writer->op_type == "Requantize") &&
                        writer->op_type != "QuantizeLinear" && writer->op_type != "QuantCodes";
     if (!fused) return false;
     GraphNode& changed = editor_.writer_to_change(node.inputs[0]);

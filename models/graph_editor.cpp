@@ -67,11 +67,6 @@ const Tensor* GraphEditor::constant(const std::string& value) const {
   return found == graph_.initializers.end() ? nullptr : &found->second;
 }
 
-std::optional<ElementType> GraphEditor::input_type(const std::string& value) const {
-  const auto found = input_types_.find(value);
-  return found == input_types_.end() ? std::nullopt : std::optional(found->second);
-}
-
 std::string GraphEditor::new_value(const std::string& wanted) { return names_.take(wanted); }
 
 std::string GraphEditor::add_constant(const std::string& wanted, Tensor tensor) {

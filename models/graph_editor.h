@@ -25,13 +25,11 @@ class GraphEditor {
  public:
   explicit GraphEditor(Graph& graph)
       : graph_(graph), readers_(reader_counts(graph)), names_(graph) {
-    for (const GraphValue& input : graph.inputs) input_types_[input.name] = input.type;
     outputs_ = names_of(graph.outputs);
   }
 
   Graph& graph() { return graph_; }
   bool is_output(const std::string& value) const { return outputs_.contains(value); }
-  std::optional<ElementType> input_type(const std::string& value) const;  // of the graph
   void keep(GraphNode node);
   // The kept node that writes a value, or null.
   const GraphNode* writer(const std::string& value) const;
@@ -60,7 +58,6 @@ class GraphEditor {
   std::vector<std::optional<GraphNode>> kept_;
   std::map<std::string, size_t> writers_;
   std::map<std::string, std::string> replaced_;
-  std::map<std::string, ElementType> input_types_;
   std::set<std::string> outputs_;
   UnusedNames names_;
 };

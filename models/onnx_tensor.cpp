@@ -230,10 +230,15 @@ int onnx_element_type(ElementType type) {
   throw std::logic_error("element type");
 }
 
-ElementType element_type_of(int onnx_type, const std::string& file, const std::string& where) {
+std::optional<ElementType> element_type_of(int64_t onnx_type) {
   for (const TypeRow& row : kTypes) {
     if (row.onnx == onnx_type) return row.type;
   }
+  return std::nullopt;
+}
+
+ElementType element_type_of(int onnx_type, const std::string& file, const std::string& where) {
+  if (const auto type = element_type_of(int64_t{onnx_type})) return *type;
   Place{file, where}.refuse(
       "data_type",
       fmt::format("is {}, allowed {}",

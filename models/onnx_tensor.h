@@ -1,5 +1,6 @@
 #pragma once
 #include <filesystem>
+#include <optional>
 #include <string>
 
 #include "core/tensor.h"
@@ -24,7 +25,8 @@ std::string tensor_proto_bytes(const Tensor& tensor, const std::string& name);
 
 // The number that ONNX gives an element type.
 int onnx_element_type(ElementType type);
-// Refuses types that are not known.
+// Nothing for types that are not known; the second refuses them.
+std::optional<ElementType> element_type_of(int64_t onnx_type);
 ElementType element_type_of(int onnx_type, const std::string& file, const std::string& where);
 
 }  // namespace widthwise

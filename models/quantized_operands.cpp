@@ -26,7 +26,7 @@ std::optional<QuantizedOperands> quantized_operands(const GraphNode& node) {
   if (op == "QLinearAdd" || op == "QLinearMul")
     return QuantizedOperands{{first, second}, std::nullopt, OperandInputs{kNone, 6, 7}};
   if (op == "QLinearAveragePool" || op == "QLinearGlobalAveragePool" || op == "QLinearLeakyRelu" ||
-      op == "QLinearSigmoid" || op == "QLinearSoftmax")
+      op == "QLinearSigmoid" || op == "QLinearSoftmax" || op == "Requantize")
     return QuantizedOperands{{first}, std::nullopt, OperandInputs{kNone, 3, 4}};
   if (op == "QuantizeLinear")
     return QuantizedOperands{{}, std::nullopt, OperandInputs{kNone, 1, 2}};

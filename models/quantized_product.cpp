@@ -12,21 +12,6 @@ T attribute(const GraphNode& node, const std::string& name, T otherwise) {
   return value == nullptr ? otherwise : *value;
 }
 
-// Zero of the type of some codes; nothing if the type is not known here.
-std::optional<std::string> zero_point_of(GraphEditor& editor, const Dequantized& d) {
-  if (!d.zero_point.empty()) return d.zero_point;
-  const Tensor* codes = editor.constant(d.codes);
-  std::optional<ElementType> type;
-  if (codes != nullptr) type = codes->type();
-  if (const auto input = editor.input_type(d.codes)) type = input;
-  const GraphNode* writer = editor.writer(d.codes);
-  if (writer != nullptr && writer->op_type == "QuantizeLinear" && writer->inputs.size() < 3 &&
-      !writer->attributes.contains("output_dtype"))
-    type = ElementType::kUint8;
-  if (!type || is_real(*type)) return std::nullopt;
-  return editor.add_constant(d.codes + "_zero_point", Tensor(*type, {}));
-}
-
 // Scales and zero points along the output channels: axis 0 of a Conv's weight and of a transposed
 // Gemm's, the last one otherwise.
 bool along_output_channels(const GraphEditor& editor, const GraphNode& real, const Dequantized& w) {
@@ -64,7 +49,7 @@ std::optional<std::string> integer_bias(const GraphEditor& editor, const std::st
 
 }  // namespace
 
-std::optional<GraphNode> quantized_product(GraphEditor& editor, const GraphNode& real,
+std::optional<GraphNode> quantized_product(const GraphEditor& editor, const GraphNode& real,
                                            const std::string& scale,
                                            const std::string& zero_point) {
   if (real.inputs.size() < 2 || real.outputs.size() != 1) return std::nullopt;
@@ -79,12 +64,11 @@ std::optional<GraphNode> quantized_product(GraphEditor& editor, const GraphNode&
     if (!codes) return std::nullopt;
     bias = *codes;
   }
-  const auto x_zero = zero_point_of(editor, *x), w_zero = zero_point_of(editor, *w);
-  if (!x_zero || !w_zero) return std::nullopt;
+  if (x->zero_point.empty() || w->zero_point.empty()) return std::nullopt;
   const bool to_codes = !scale.empty();
   GraphNode node;
   node.attributes = real.attributes;
-  node.inputs = {x->codes, x->scale, *x_zero, w->codes, w->scale, *w_zero};
+  node.inputs = {x->codes, x->scale, x->zero_point, w->codes, w->scale, w->zero_point};
   if (gemm) {
     node.domain = kMicrosoftDomain;
     node.op_type = "QGemm";

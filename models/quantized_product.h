@@ -10,7 +10,7 @@ namespace widthwise {
 // that give real numbers. Its name and outputs are the caller's to set. Nothing where the integers
 // alone do not say it: operands that are not dequantized, scales along another axis than the
 // output channels, a bias that is not an integer at scale ifmap * weight.
-std::optional<GraphNode> quantized_product(GraphEditor& editor, const GraphNode& real,
+std::optional<GraphNode> quantized_product(const GraphEditor& editor, const GraphNode& real,
                                            const std::string& scale, const std::string& zero_point);
 
 }  // namespace widthwise

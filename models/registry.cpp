@@ -95,6 +95,7 @@ namespace widthwise {
   OPERATOR(kReduceMin) \
   OPERATOR(kReduceSum) \
   OPERATOR(kRelu) \
+  OPERATOR(kRequantize) \
   OPERATOR(kReshape) \
   OPERATOR(kResize) \
   OPERATOR(kRound) \

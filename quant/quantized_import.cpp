@@ -145,14 +145,15 @@ class Importer {
     return out;
   }
 
+  int32_t limit(const GraphNode& node, const char* name, int64_t otherwise,
+                const TensorQuantization& q) const {
+    const int64_t code = view(node).integer(name, otherwise);
+    return static_cast<int32_t>(std::clamp(code, q.format.min(), q.format.max()));
+  }
+
   void add_layer(const GraphNode& node, QuantizedLayer out, const TensorQuantization& ofmap) {
-    const NodeView v = view(node);
-    const auto limit = [&](const char* name, int64_t otherwise) {
-      return static_cast<int32_t>(
-          std::clamp(v.integer(name, otherwise), ofmap.format.min(), ofmap.format.max()));
-    };
-    out.q_min = limit("q_min", ofmap.format.min());
-    out.q_max = limit("q_max", ofmap.format.max());
+    out.q_min = limit(node, "q_min", ofmap.format.min(), ofmap);
+    out.q_max = limit(node, "q_max", ofmap.format.max(), ofmap);
     out.ofmap = add_tensor(node.outputs.at(0), ofmap);
     network_.layers.push_back(std::move(out));
   }
@@ -169,7 +170,7 @@ class Importer {
       return;
     }
     if (const auto clip = code_clip(graph_, node)) return import_code_clip(node, *clip);
-    if (op == "Relu" || op == "Clip") return import_limits(node);
+    if (op == "Requantize") return import_requantize(node);
     if (op == "QLinearConv") return import_product(node, "Conv", 6);
     if (op == "QLinearMatMul") return import_product(node, "Gemm", 6);
     if (op == "QGemm") return import_product(node, "Gemm", 7);
@@ -193,70 +194,40 @@ class Importer {
       network_.input = add_tensor(node.outputs[0], q);
       return;
     }
-    // Dequantized, perhaps limited, quantized again: an element-wise layer.
-    const auto limited = limited_.find(value);
-    const std::string& real = limited != limited_.end() ? limited->second.value : value;
-    const auto codes = dequantized_.find(real);
-    if (codes == dequantized_.end())
-      view(node).refuse(fmt::format("input '{}'", value), "is not made of codes",
-                        "quantize the operator that writes it");
-    if (limited == limited_.end() && requantize_concat(codes->second, real, node.outputs[0], q))
-      return;
-    QuantizedLayer out = layer(node, limited != limited_.end() ? limited->second.op : "Identity");
-    if (limited != limited_.end()) out.name = limited->second.name;
+    view(node).refuse(fmt::format("input '{}'", value), "is not made of codes",
+                      "quantize the operator that writes it");
+  }
+
+  void import_requantize(const GraphNode& node) {
+    const NodeView v = view(node);
+    const std::string& codes = node.inputs[0];
+    const TensorQuantization q = quantization(node, 3, node.outputs[0]);
+    const int ifmap = tensor(node, codes, quantization(node, 1, codes));
+    QuantizedLayer out = layer(node, v.text("operator", node.op_type));
+    if (out.operator_type == "Identity" && requantize_concat(codes, node, q)) return;
     out.workload = ElementwiseWorkload{ElementwiseWorkload::Kind::kClamp,
-                                       shape_elements(without_batch(shapes_.at(value)))};
-    out.ifmaps = {tensors_.at(codes->second)};
+                                       shape_elements(without_batch(shapes_.at(codes)))};
+    out.ifmaps = {ifmap};
     add_layer(node, std::move(out), q);
-    if (limited == limited_.end()) return;
-    QuantizedLayer& added = network_.layers.back();
-    added.q_min = std::max(added.q_min, quantize_value(limited->second.low, q));
-    added.q_max = std::min(added.q_max, quantize_value(limited->second.high, q));
   }
 
   // Tensors of one quantization that are joined and quantized again: the layer that joins them
   // rescales them.
-  bool requantize_concat(const std::string& codes, const std::string& real,
-                         const std::string& output, const TensorQuantization& q) {
+  bool requantize_concat(const std::string& codes, const GraphNode& node,
+                         const TensorQuantization& q) {
     const int index = tensors_.at(codes);
     const auto writer = std::find_if(network_.layers.begin(), network_.layers.end(),
                                      [&](const QuantizedLayer& one) { return one.ofmap == index; });
     if (writer == network_.layers.end() || writer->ifmaps.size() < 2 ||
-        !std::holds_alternative<MoveWorkload>(writer->workload) || readers_.at(codes) != 1 ||
-        readers_.at(real) != 1)
+        !std::holds_alternative<MoveWorkload>(writer->workload) || readers_.at(codes) != 1)
       return false;
     QuantizedTensor& tensor = network_.tensors[static_cast<size_t>(index)];
     tensor.quantization = q;
-    tensor.name = output;
-    tensors_[output] = index;
-    writer->q_min = static_cast<int32_t>(q.format.min());
-    writer->q_max = static_cast<int32_t>(q.format.max());
+    tensor.name = node.outputs[0];
+    tensors_[tensor.name] = index;
+    writer->q_min = limit(node, "q_min", q.format.min(), q);
+    writer->q_max = limit(node, "q_max", q.format.max(), q);
     return true;
-  }
-
-  void import_limits(const GraphNode& node) {
-    const auto found = limited_.find(node.inputs[0]);
-    Limited limited{.value = node.inputs[0], .op = node.op_type, .name = node.name};
-    if (found != limited_.end()) limited = found->second;
-    constexpr float kInfinity = std::numeric_limits<float>::infinity();
-    float low = node.op_type == "Relu" ? 0.0F : -kInfinity, high = kInfinity;
-    if (node.op_type == "Clip") {
-      const NodeView v = view(node);
-      const auto limit = [&](size_t i, const char* name, float otherwise) {
-        if (!v.has_input(i)) return v.real(name, otherwise);
-        const Tensor& tensor = v.float_constant(i, name);
-        if (tensor.elements() != 1) v.refuse(name, "must be one constant", "give one limit");
-        return tensor.values<float>()[0];
-      };
-      low = limit(1, "min", low);
-      high = limit(2, "max", high);
-      if (!(low <= high))
-        v.refuse("min, max", fmt::format("are {} and {}, min must not be above max", low, high),
-                 "exchange the limits");
-    }
-    limited.low = std::clamp(limited.low, low, high);
-    limited.high = std::clamp(limited.high, low, high);
-    limited_[node.outputs[0]] = limited;
   }
 
   // Codes of the network's input, or of a layer, have fewer bits than their type.
@@ -490,12 +461,6 @@ class Importer {
     return move;
   }
 
-  struct Limited {
-    std::string value, op, name;
-    float low = -std::numeric_limits<float>::infinity();
-    float high = std::numeric_limits<float>::infinity();
-  };
-
   const Graph& graph_;
   std::map<std::string, int> readers_;
   std::set<std::string> names_;  // of nodes and layers
@@ -504,7 +469,6 @@ class Importer {
   double moved_ = 0;                                // elements, in and out
   std::map<std::string, int> tensors_;              // value of codes -> tensor
   std::map<std::string, std::string> dequantized_;  // real value -> value of its codes
-  std::map<std::string, Limited> limited_;          // output of Relu or Clip -> what it limits
 };
 
 }  // namespace

@@ -34,7 +34,6 @@ std::unique_ptr<NodeLayer> node_layer(const Graph& graph, const GraphNode& node,
   alone.file = graph.file;
   alone.opset = graph.opset;
   alone.formats = graph.formats;
-  alone.formats.erase(node.outputs[0]);  // its limits are q_min and q_max
   alone.nodes = {node};
   Shape shape = ifmap.shape();
   shape[0] = GraphValue::kSymbolic;

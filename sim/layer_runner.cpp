@@ -170,6 +170,21 @@ void LayerRecord::merge(const LayerRecord& other) {
   counts.merge(other.counts);
 }
 
+Requantizer layer_requantizer(const QuantizedLayer& layer, int64_t channel,
+                              const TensorQuantization& ifmap, const TensorQuantization& ofmap,
+                              const RequantizeConfig& config) {
+  const auto& workload = std::get<MatmulWorkload>(layer.workload);
+  const float weight_scale = layer.weight_scale(channel);
+  const int64_t taps = workload.reduction_length();
+  const bool is_signed = ofmap.format.is_signed;
+  if (workload.unit_weights && weight_scale == 1 / static_cast<float>(taps)) {
+    const Requantizer::Mean mean{ifmap.scale, ifmap.zero_point, taps};
+    return {config, mean, ofmap.scale, ofmap.zero_point, layer.q_min, layer.q_max, is_signed};
+  }
+  return {config,           ifmap.scale, weight_scale, ofmap.scale,
+          ofmap.zero_point, layer.q_min, layer.q_max,  is_signed};
+}
+
 std::unique_ptr<LayerRunner> make_layer_runner(const QuantizedNetwork& network,
                                                const QuantizedLayer& layer,
                                                const Datapath& datapath,

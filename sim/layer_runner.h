@@ -5,6 +5,7 @@
 #include <span>
 #include <vector>
 
+#include "core/requantizer.h"
 #include "hwmodel/accelerator.h"
 #include "quant/quantized_network.h"
 #include "sim/census.h"
@@ -55,6 +56,12 @@ class LayerRunner {
                    int64_t images, Workspace& workspace, LayerRecord& record) const = 0;
   virtual LayerRecord empty_record() const { return {}; }
 };
+
+// From sums of a matmul layer's output channel to codes: a mean where its weights are 1 and their
+// scale is f32(1 / taps). Throws std::invalid_argument as Requantizer does.
+Requantizer layer_requantizer(const QuantizedLayer& layer, int64_t channel,
+                              const TensorQuantization& ifmap, const TensorQuantization& ofmap,
+                              const RequantizeConfig& config);
 
 // Throws InputError, naming the layer, when its operands do not fit the datapath, its scales do not
 // suit the requantizer, or a census is asked of stages or policies that it does not cover.

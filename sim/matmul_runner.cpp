@@ -83,15 +83,11 @@ class MatmulRunner : public LayerRunner {
           options.outermost->bits, options.outermost->overflow, options.outermost->saturated_bits);
     const KernelTable& kernels = kernels_of(options);
     kernels_ = &kernels;
+    const TensorQuantization& ofmap = network.tensor(layer.ofmap).quantization;
     for (int64_t oc = 0; oc < workload_.window.ofmap_channels; ++oc) {
-      TensorQuantization ofmap = network.tensor(layer.ofmap).quantization;
-      RequantizeScales scales{ifmap_.scale, layer.weight_scale(oc), ofmap.scale};
-      const int64_t taps = workload_.reduction_length();
-      if (workload_.unit_weights && scales.weight == 1 / static_cast<float>(taps))
-        scales = mean_scales(datapath.requantize, ifmap_.scale, taps, ofmap.scale);
-      ofmap.scale = scales.ofmap;
-      requantizers_.emplace_back(datapath.requantize, scales.ifmap, scales.weight, ofmap,
-                                 layer.q_min, layer.q_max, kernels);
+      requantizers_.emplace_back(layer_requantizer(layer, oc, ifmap_, ofmap, datapath.requantize),
+                                 datapath.requantize, ofmap.zero_point, layer.q_min, layer.q_max,
+                                 kernels);
     }
     if (census_ && !has_one_fitted_chain(accumulation_)) {
       throw InputError({.file = "",

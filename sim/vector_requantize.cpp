@@ -27,13 +27,11 @@ std::vector<ElementwiseRequantizer::Operand> operands_of(
 
 }  // namespace
 
-ChannelRequantizer::ChannelRequantizer(const RequantizeConfig& config, float ifmap_scale,
-                                       float weight_scale, const TensorQuantization& ofmap,
-                                       int32_t q_min, int32_t q_max, const KernelTable& kernels)
-    : reference_(config, ifmap_scale, weight_scale, ofmap.scale, ofmap.zero_point, q_min, q_max,
-                 ofmap.format.is_signed),
-      kernels_(&kernels) {
-  job_.zero_point = ofmap.zero_point;
+ChannelRequantizer::ChannelRequantizer(Requantizer reference, const RequantizeConfig& config,
+                                       int32_t zero_point, int32_t q_min, int32_t q_max,
+                                       const KernelTable& kernels)
+    : reference_(reference), kernels_(&kernels) {
+  job_.zero_point = zero_point;
   job_.q_min = q_min;
   job_.q_max = q_max;
   if (config.kind == RequantizeConfig::Kind::kFloat32) {

@@ -14,9 +14,9 @@ namespace widthwise {
 // Sums of one output channel.
 class ChannelRequantizer {
  public:
-  ChannelRequantizer(const RequantizeConfig& config, float ifmap_scale, float weight_scale,
-                     const TensorQuantization& ofmap, int32_t q_min, int32_t q_max,
-                     const KernelTable& kernels);
+  // All but the first are what `reference` was made of.
+  ChannelRequantizer(Requantizer reference, const RequantizeConfig& config, int32_t zero_point,
+                     int32_t q_min, int32_t q_max, const KernelTable& kernels);
   void run(const int32_t* sums, int64_t count, int32_t* codes) const;
   int32_t operator()(int64_t sum) const { return reference_(sum); }
 

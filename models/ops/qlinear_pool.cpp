@@ -89,56 +89,47 @@ void for_each_output(const NodeView& node, const SlidingWindow& w, const Visit& 
 }
 
 // As ONNX Runtime: real numbers in float32, summed row by row, divided, and the zero point added
-// before the rounding.
-std::vector<int32_t> float_averages(const NodeView& node) {
+// before the rounding. Where a datapath's sum overflowed, its mean is taken instead.
+std::vector<int32_t> float_averages(const NodeView& node, std::span<const int64_t> sums,
+                                    const Requantizer& mean) {
   const SlidingWindow w = window(node);
   const OperandCodes x = operand(node);
   const int32_t up = code_offset(node, output(node).type);
   const OutputCodes y = moved_up(output(node), up);
   const std::vector<int32_t> ifmap = codes_of(x.tensor);
   std::vector<int32_t> codes(static_cast<size_t>(shape_elements(infer_shape(node)[0])));
-  for_each_output(node, w,
-                  [&](size_t to, const std::vector<WindowTap>& taps, int64_t count, int64_t first) {
-                    float sum = 0;
-                    for (const WindowTap& tap : taps) {
-                      const int32_t code = ifmap[static_cast<size_t>(first + tap.ifmap)];
-                      sum += x.scale * static_cast<float>(code - x.zero_point);
-                    }
-                    const float average = count == 0 ? 0 : sum / static_cast<float>(count);
-                    const float code = average / y.scale + static_cast<float>(y.zero_point);
-                    codes[to] = rounded_code(code, y.q_min, y.q_max) - up;
-                  });
+  for_each_output(
+      node, w, [&](size_t to, const std::vector<WindowTap>& taps, int64_t count, int64_t first) {
+        float sum = 0;
+        int64_t exact = 0;
+        for (const WindowTap& tap : taps) {
+          const int32_t code = ifmap[static_cast<size_t>(first + tap.ifmap)] - x.zero_point;
+          sum += x.scale * static_cast<float>(code);
+          exact += code;
+        }
+        if (!sums.empty() && sums[to] != exact) {
+          codes[to] = mean(sums[to]);
+          return;
+        }
+        const float average = count == 0 ? 0 : sum / static_cast<float>(count);
+        const float code = average / y.scale + static_cast<float>(y.zero_point);
+        codes[to] = rounded_code(code, y.q_min, y.q_max) - up;
+      });
   return codes;
-}
-
-// TFLite's average of codes that keep their quantization: rounded half away from zero.
-int32_t tflite_average(int64_t sum, int64_t count, const OutputCodes& y) {
-  const int64_t rounded = (sum > 0 ? sum + count / 2 : sum - count / 2) / count;
-  return static_cast<int32_t>(std::clamp<int64_t>(rounded, y.q_min, y.q_max));
 }
 
 std::vector<Tensor> finish(const NodeView& node, std::span<const int64_t> sums,
                            const RequantizeConfig& config) {
-  using Kind = RequantizeConfig::Kind;
   const Shape shape = infer_shape(node)[0];
   const OperandCodes x = operand(node);
   const OutputCodes y = output(node);
-  if (config.kind == Kind::kFloat32 && !sums_integers(node))
-    return {code_tensor(node, y.type, shape, float_averages(node))};
-  const int64_t count = window(node).taps();
+  const Requantizer mean = make_requantizer(
+      node, config, Requantizer::Mean{x.scale, x.zero_point, window(node).taps()}, y);
+  if (config.kind == RequantizeConfig::Kind::kFloat32 && !sums_integers(node))
+    return {code_tensor(node, y.type, shape, float_averages(node, sums, mean))};
   std::vector<int32_t> codes;
   codes.reserve(sums.size());
-  if (config.kind == Kind::kGemmlowp && x.scale == y.scale && x.zero_point == y.zero_point) {
-    for (const int64_t sum : sums)
-      codes.push_back(tflite_average(sum + count * x.zero_point, count, y));
-  } else {
-    const RequantizeScales scales = mean_scales(config, x.scale, count, y.scale);
-    OutputCodes scaled = y;
-    scaled.scale = scales.ofmap;
-    const Requantizer requantize =
-        make_requantizer(node, config, scales.ifmap, scales.weight, scaled);
-    for (const int64_t sum : sums) codes.push_back(requantize(sum));
-  }
+  for (const int64_t sum : sums) codes.push_back(mean(sum));
   return {code_tensor(node, y.type, shape, codes)};
 }
 
@@ -163,9 +154,9 @@ constexpr MacOperator kMac{matmuls, finish, true};
 // QLinearAveragePool, QLinearGlobalAveragePool: averages of codes; padded taps count for
 // count_include_pad only. In ONNX Runtime the former computes in float32 from the elements, which
 // finish() does too, the latter (and a window over the whole image) from the integer sum. On a
-// datapath both are sums with weights of 1, requantized by x_scale / (count * y_scale).
-// code_offset, q_min and q_max are no part of them. Source: ONNX Runtime's com.microsoft operators,
-// version 1.
+// datapath both are sums with weights of 1, requantized as Requantizer::Mean says; with float32,
+// the former where the sum overflowed only. code_offset, q_min and q_max are no part of them.
+// Source: ONNX Runtime's com.microsoft operators, version 1.
 extern const Operator kQLinearAveragePool, kQLinearGlobalAveragePool;
 const Operator kQLinearAveragePool{
     "QLinearAveragePool",

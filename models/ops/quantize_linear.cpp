@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "models/onnx_tensor.h"
 #include "models/ops/quantized.h"
 
 namespace widthwise {
@@ -66,15 +67,9 @@ Granularity granularity(const NodeView& node) {
 // The type of the codes: the zero point's, the attribute's, uint8. Kept in step with each other.
 ElementType code_type(const NodeView& node) {
   const int64_t stated = node.integer("output_dtype", 0);
-  constexpr ElementType kTypes[] = {ElementType::kUint8, ElementType::kInt8,  ElementType::kUint16,
-                                    ElementType::kInt16, ElementType::kUint4, ElementType::kInt4,
-                                    ElementType::kUint2, ElementType::kInt2};
-  constexpr int kNumbers[] = {2, 3, 4, 5, 21, 22, 25, 26};
-  std::optional<ElementType> type;
-  for (size_t i = 0; i < std::size(kTypes); ++i) {
-    if (kNumbers[i] == stated) type = kTypes[i];
-  }
-  if (stated != 0 && !type) {
+  const auto type = element_type_of(stated);
+  const auto format = type ? integer_format(*type) : std::nullopt;
+  if (stated != 0 && (!format || format->bits > 16 || *type == ElementType::kBool)) {
     node.refuse("output_dtype",
                 fmt::format("is {}, allowed are uint8, int8, uint16, int16, uint4, int4, uint2, "
                             "int2 (2, 3, 4, 5, 21, 22, 25, 26)",

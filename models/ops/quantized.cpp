@@ -133,6 +133,9 @@ OutputCodes read_output_codes(const NodeView& node, size_t scale, size_t zero_po
     output.type = node.tensor(zero_point, "y_zero_point").type();
   }
   const IntegerFormat format = *integer_format(output.type);
+  const auto stated = node.graph().formats.find(node.node().outputs[0]);
+  output.is_signed =
+      stated != node.graph().formats.end() ? stated->second.is_signed : format.is_signed;
   output.scale = read_scale(node, scale, "y_scale");
   output.zero_point = read_zero_point(node, zero_point, "y_zero_point", output.type);
   output.q_min = static_cast<int32_t>(checked_bound(node, "q_min", format.min(), format));
@@ -186,14 +189,18 @@ namespace {
 Requantizer make_requantizer(const NodeView& node, const RequantizeConfig& config,
                              float ifmap_scale, float weight_scale, const OutputCodes& output) {
   try {
-    return {config,
-            ifmap_scale,
-            weight_scale,
-            output.scale,
-            output.zero_point,
-            output.q_min,
-            output.q_max,
-            integer_format(output.type)->is_signed};
+    return {config,       ifmap_scale,  weight_scale,    output.scale, output.zero_point,
+            output.q_min, output.q_max, output.is_signed};
+  } catch (const std::invalid_argument&) {
+    refuse_ratio(node);
+  }
+}
+
+Requantizer make_requantizer(const NodeView& node, const RequantizeConfig& config,
+                             const Requantizer::Mean& mean, const OutputCodes& output) {
+  try {
+    return {config,       mean,         output.scale,    output.zero_point,
+            output.q_min, output.q_max, output.is_signed};
   } catch (const std::invalid_argument&) {
     refuse_ratio(node);
   }

@@ -38,6 +38,7 @@ std::vector<int32_t> read_bias(const NodeView& node, size_t i, int64_t channels)
 // The attributes q_min and q_max narrow the type's range: a clamp that follows, or fewer bits.
 struct OutputCodes {
   ElementType type = ElementType::kUint8;
+  bool is_signed = false;  // the stated bits, else the type
   float scale = 1;
   int32_t zero_point = 0, q_min = 0, q_max = 255;
 };
@@ -67,6 +68,9 @@ int32_t rounded_code(float value, int32_t low, int32_t high);
 // The requantizer of one output channel; refuses ratios that its arithmetic does not have.
 Requantizer make_requantizer(const NodeView& node, const RequantizeConfig& config,
                              float ifmap_scale, float weight_scale, const OutputCodes& output);
+// The same of a mean of codes.
+Requantizer make_requantizer(const NodeView& node, const RequantizeConfig& config,
+                             const Requantizer::Mean& mean, const OutputCodes& output);
 ElementwiseRequantizer make_requantizer(const NodeView& node, const RequantizeConfig& config,
                                         const std::vector<OperandCodes>& operands,
                                         const OutputCodes& output);

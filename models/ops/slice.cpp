@@ -58,14 +58,14 @@ Box box(const NodeView& node) {
     // Negative positions count from the end; then they are clamped as ONNX states.
     const auto position = [&](int64_t value, int64_t low, int64_t high) {
       if (value < 0) value = value < -extent ? -1 : value + extent;
-      return std::clamp(value, low, high);
+      return std::clamp(value, low, std::max(low, high));  // an empty axis has high = -1
     };
     const int64_t start = position(p.starts[i], 0, step > 0 ? extent : extent - 1);
     const int64_t end =
         step > 0 ? position(p.ends[i], 0, extent) : position(p.ends[i], -1, extent - 1);
     const int64_t span = step > 0 ? end - start : start - end;
     const int64_t distance = step > 0 ? step : -step;
-    const int64_t kept = span > 0 ? (span + distance - 1) / distance : 0;
+    const int64_t kept = extent > 0 && span > 0 ? (span + distance - 1) / distance : 0;
     const bool to_end = p.ends[i] >= std::numeric_limits<int32_t>::max();
     const bool whole = p.starts[i] == 0 && step == 1 &&
                        (to_end || (node.batch() > 0 && p.ends[i] >= node.batch()));

@@ -207,6 +207,25 @@ TEST(Requantizer, Float32IsOnnxRuntimesFormula) {
   }
 }
 
+// Of four codes at 0.5 with zero point -3: a sum of 2 is a mean of -3 + 0.5.
+TEST(Requantizer, MeanByHand) {
+  using Kind = RequantizeConfig::Kind;
+  const Requantizer::Mean four{0.5F, -3, 4};
+  const auto mean = [&](Kind kind, float scale, int zero_point, int64_t sum) {
+    return Requantizer({.kind = kind}, four, scale, zero_point, -128, 127)(sum);
+  };
+  EXPECT_EQ(mean(Kind::kGemmlowp, 0.5F, -3, 2), -3);  // -2.5, away from 0: of the code, not of 0.5
+  EXPECT_EQ(mean(Kind::kGemmlowp, 0.5F, -3, 14), 1);  // 0.5, away from 0
+  EXPECT_EQ(mean(Kind::kGemmlowp, 0.5F, -3, 4000), 127);
+  EXPECT_EQ(mean(Kind::kGemmlowp, 0.5F, -4, 2), -3);    // another zero point: -4 + 0.5
+  EXPECT_EQ(mean(Kind::kGemmlowp, 0.25F, -3, 2), -2);   // another scale: -3 + 1
+  EXPECT_EQ(mean(Kind::kFloat32, 0.5F, -3, 2), -3);     // 0.5, to even
+  EXPECT_EQ(mean(Kind::kFloat32, 0.5F, -3, 6), -1);     // 1.5, to even
+  EXPECT_EQ(mean(Kind::kPowerOfTwo, 0.5F, -3, 2), -2);  // 0.5, half up
+  EXPECT_THROW(Requantizer({.kind = Kind::kPowerOfTwo}, {0.5F, -3, 3}, 0.5F, -3, -128, 127),
+               std::invalid_argument);
+}
+
 TEST(Requantizer, ClampIsTheRelu) {
   const Requantizer requantize({.kind = RequantizeConfig::Kind::kMultiplierShift}, 1, 1, 1, 10, 10,
                                20);

@@ -483,18 +483,65 @@ TEST(FuseMoves, OtherNumbersAfterTheMoveQuantizeAgain) {
               ElementsAre("QuantizeLinear", "Transpose", "DequantizeLinear", "QuantizeLinear"));
 }
 
-TEST(FuseMoves, PadOfAnotherValueOrWithoutZeroPointStaysReal) {
-  for (const bool zero_point : {true, false}) {
+TEST(FuseMoves, PadOfZerosMovesAndOfAnotherValueStaysReal) {
+  for (const bool zero : {true, false}) {
     QuantizedBuilder b({2, 4});
-    b.fake_quantize("x", "xd", zero_point ? kIfmap : Scales{.zero_points = {}});
+    b.fake_quantize("x", "xd", kIfmap);
     b.integers("pads", {1, 0, 0, 2});
-    b.floats("fill", {}, {zero_point ? 1.0F : 0.0F});
+    b.floats("fill", {}, {zero ? 0.0F : 1.0F});
     b.node("Pad", {"xd", "pads", "fill"});
     b.output("y");
-    EXPECT_THAT(ops(fuse_checked(b.parse())),
-                ElementsAre("QuantizeLinear", "DequantizeLinear", "Pad"));
+    EXPECT_EQ(ops(fuse_checked(b.parse())),
+              zero ? (std::vector<std::string>{"QuantizeLinear", "Pad", "DequantizeLinear"})
+                   : (std::vector<std::string>{"QuantizeLinear", "DequantizeLinear", "Pad"}));
   }
 }
+
+// Left out, a zero point is 0 of the type of the codes; uint8 after a QuantizeLinear that says
+// none.
+constexpr int kStatedInt8 = 3;  // number of onnx.proto
+struct ZeroPointCase {
+  const char* name;
+  const char* op;
+  int output_dtype = 0;  // 0: not stated
+};
+void PrintTo(const ZeroPointCase& one, std::ostream* out) { *out << one.name; }
+
+class FuseWithoutZeroPoints : public testing::TestWithParam<ZeroPointCase> {};
+
+TEST_P(FuseWithoutZeroPoints, IsOneNode) {
+  const ZeroPointCase& one = GetParam();
+  const std::string op = one.op;
+  QuantizedBuilder b({2, 4, 4, 4});
+  const Scales ifmap{.zero_points = {}}, ofmap{.scales = {0.137F}, .zero_points = {}};
+  const auto state = [&] {
+    auto& quantize = *b.graph().mutable_node(b.graph().node_size() - 1);
+    if (one.output_dtype != 0) set(quantize, "output_dtype", int64_t{one.output_dtype});
+  };
+  std::vector<std::string> inputs;
+  for (const std::string input : {"x", "z"}) {
+    if (input == "z" && op != "Add") continue;
+    if (input == "z") b.input("z", {2, 4, 4, 4});
+    b.quantize(input, input + "q", ifmap);
+    state();
+    b.node("Transpose", {input + "q"}, {input + "t"});  // moves the type, too
+    inputs.push_back(b.dequantize(input + "t", input + "d", ifmap));
+  }
+  auto& node = b.node(op, inputs, {"m"});
+  if (op == "AveragePool") set(node, "kernel_shape", std::vector<int64_t>{2, 2});
+  b.quantize("m", "y", ofmap);
+  state();
+  b.output("y", one.output_dtype != 0 ? s8 : u8);
+  EXPECT_THAT(ops(fuse_checked(b.parse(), FuseFor::kDatapath)), Contains("QLinear" + op));
+}
+const ZeroPointCase kWithoutZeroPoints[] = {{"Add", "Add"},
+                                            {"AddInt8", "Add", kStatedInt8},
+                                            {"AveragePool", "AveragePool"},
+                                            {"AveragePoolInt8", "AveragePool", kStatedInt8},
+                                            {"GlobalAveragePool", "GlobalAveragePool"},
+                                            {"LeakyReluInt8", "LeakyRelu", kStatedInt8}};
+INSTANTIATE_TEST_SUITE_P(Operators, FuseWithoutZeroPoints, testing::ValuesIn(kWithoutZeroPoints),
+                         [](const auto& test) { return test.param.name; });
 
 // The axis of the scales moves with the elements; weights stay constants.
 TEST(FuseMoves, TransposedWeightsPerAxis) {

@@ -120,6 +120,17 @@ TEST(QLinearAveragePool, CountsRealElementsOnlyUnlessTold) {
               HasSubstr("channels_last is 1"));
 }
 
+// A datapath's sum is averaged in its place where it overflowed.
+TEST(QLinearAveragePool, OverflowReachesTheCode) {
+  const Tensor x = u8({1, 1, 2, 3}, {12, 14, 13, 16, 18, 13});
+  const Inputs inputs = {x, real(1), u8({}, {10}), real(1), u8({}, {1})};
+  const NodeRunner pool =
+      runner("QLinearAveragePool", inputs, {{"kernel_shape", std::vector<int64_t>{2, 2}}});
+  const RequantizeConfig float32{.kind = RequantizeConfig::Kind::kFloat32};
+  EXPECT_THAT(pool.finish({20, 18}, float32), ElementsAre(6, 6));  // 5 + 1, 4.5 + 1 to even
+  EXPECT_THAT(pool.finish({20, 2}, float32), ElementsAre(6, 1));   // 18 wrapped: 0.5 to even, + 1
+}
+
 TEST(QLinearAveragePool, RefusesInputsWithoutSpatialAxes) {
   for (const Shape& shape : {Shape{}, Shape{1}, Shape{1, 1}}) {
     for (const char* op_type : {"QLinearAveragePool", "QLinearGlobalAveragePool"}) {

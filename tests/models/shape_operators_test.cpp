@@ -104,6 +104,16 @@ TEST(Squeeze, AndUnsqueezeByAttributeOrInput) {
             (Shape{1, 1, 2, 1}));
 }
 
+TEST(Slice, OfAnEmptyAxisIsEmpty) {
+  const Tensor none = Tensor::floats({2, 0}, {}), axis = Tensor::list({1});
+  for (const int64_t step : {-1, 1}) {
+    const Tensor ends = Tensor::list({step < 0 ? -9 : 9});
+    const Tensor slice =
+        evaluate_one({"Slice", {none, Tensor::list({0}), ends, axis, Tensor::list({step})}});
+    EXPECT_EQ(slice.shape(), (Shape{2, 0})) << step;
+  }
+}
+
 TEST(Expand, BroadcastsBothWays) {
   EXPECT_EQ(evaluate_one({"Expand", {Tensor::floats({2, 1}, {1, 2}), Tensor::list({3, 1, 2})}}),
             Tensor::floats({3, 2, 2}, {1, 1, 2, 2, 1, 1, 2, 2, 1, 1, 2, 2}));

@@ -39,7 +39,7 @@ Datapath exact_datapath() {
 
 // Every value of integers that a fused file computes, by name.
 std::map<std::string, Codes> run_file(const Graph& fused, const Shape& image,
-                                      const std::vector<float>& images) {
+                                      const std::vector<float>& images, const Datapath* datapath) {
   Shape shape = image;
   shape.insert(shape.begin(), kImages);
   std::map<std::string, Codes> values;
@@ -49,25 +49,29 @@ std::map<std::string, Codes> run_file(const Graph& fused, const Shape& image,
     for (int64_t i = 0; i < tensor.elements(); ++i)
       values[name].push_back(static_cast<int32_t>(tensor.integer(i)));
   };
-  GraphRunner(fused).run({{fused.inputs[0].name, Tensor::floats(shape, images)}}, observers);
+  GraphRunner(fused, {.datapath = datapath})
+      .run({{fused.inputs[0].name, Tensor::floats(shape, images)}}, observers);
   return values;
 }
 
 class FileCodes {
  public:
-  // real: the file computes in float32.
+  // real: the file computes in float32. datapath: on which the file runs, too, if there is one.
   FileCodes(const QuantizedNetwork& network, const Graph& fused, const std::vector<float>& images,
-            bool real)
+            bool real, const Datapath* datapath = nullptr)
       : network_(network),
         fused_(fused),
         real_(real),
-        values_(run_file(fused, network.tensor(network.input).shape, images)) {}
+        datapath_(datapath),
+        values_(run_file(fused, network.tensor(network.input).shape, images, datapath)) {}
 
   // What differs and may not; empty: nothing.
   std::string run() {
-    const Datapath datapath = exact_datapath();
+    const Datapath datapath = datapath_ != nullptr ? *datapath_ : exact_datapath();
+    RunOptions options;
+    options.count = true;
     for (const QuantizedLayer& layer : network_.layers) {
-      const auto runner = make_layer_runner(network_, layer, datapath, {});
+      const auto runner = make_layer_runner(network_, layer, datapath, options);
       std::vector<std::span<const int32_t>> ifmaps;
       for (const int ifmap : layer.ifmaps) ifmaps.emplace_back(codes(ifmap));
       const Codes& wanted = codes(layer.ofmap);
@@ -75,12 +79,13 @@ class FileCodes {
       Workspace workspace;
       LayerRecord record;
       runner->run(ifmaps, found, kImages, workspace, record);
+      overflowed += record.counts.additions_overflowed;
       compare(layer, wanted, found);
     }
     return differences_;
   }
 
-  int64_t compared = 0, ties = 0;
+  int64_t compared = 0, ties = 0, overflowed = 0;
 
  private:
   // The value that holds a tensor's codes, by the names that the writer and fuse() give.
@@ -95,6 +100,7 @@ class FileCodes {
   }
 
   bool may_differ(const QuantizedLayer& layer) const {
+    if (datapath_ != nullptr) return false;
     if (real_) return true;
     const bool adds =
         std::holds_alternative<ElementwiseWorkload>(layer.workload) && layer.ifmaps.size() == 2;
@@ -172,6 +178,7 @@ class FileCodes {
   const QuantizedNetwork& network_;
   const Graph& fused_;
   const bool real_;
+  const Datapath* datapath_;
   std::map<std::string, Codes> values_;
   std::string differences_;
 };
@@ -211,6 +218,47 @@ RC_GTEST_PROP(FileCodes, AreTheSimulators, ()) {
   } catch (const InputError& error) {
     RC_FAIL(std::string(error.what()));
   }
+}
+
+// Accumulators so narrow that they overflow, and every arithmetic but ONNX Runtime's own.
+Datapath narrow_datapath(RandomNetwork& made, bool powers_of_two) {
+  Datapath datapath = exact_datapath();
+  datapath.accumulation.stages.back().bits = made.any(6, 14);
+  datapath.accumulation.stages.back().overflow =
+      made.one_in(2) ? OverflowPolicy::kWrap : OverflowPolicy::kSaturate;
+  using Kind = RequantizeConfig::Kind;
+  RequantizeConfig& requantize = datapath.requantize;
+  requantize.kind = made.one_in(2) ? Kind::kGemmlowp : Kind::kMultiplierShift;
+  if (powers_of_two && made.one_in(2)) requantize.kind = Kind::kPowerOfTwo;
+  requantize.rounding = kRoundings[static_cast<size_t>(made.any(0, std::ssize(kRoundings) - 1))];
+  requantize.multiplier_bits = made.any(8, 31);
+  if (made.one_in(2)) requantize.gemmlowp_rounding = GemmlowpRounding::kSingle;
+  return datapath;
+}
+
+// A graph that runs node by node on a datapath, and the layers that are read from it.
+TEST(FileCodes, OnADatapathAreItsLayers) {
+  int64_t compared = 0, overflowed = 0;
+  for (uint32_t seed = 1; seed <= 300; ++seed) {
+    RandomNetwork made(seed, 1 + static_cast<int>(seed % 12));
+    const Statistics statistics = made.statistics(!made.one_in(4));
+    QuantizationConfig config = made.config();
+    if (config.weights == Symmetry::kAsymmetric) config.per_channel = false;
+    const QuantizedNetwork network = quantize(made.model.network, statistics, config);
+    const Datapath datapath = narrow_datapath(made, config.power_of_two_scales);
+    for (const QuantizedFile kind : {QuantizedFile::kQcdq, QuantizedFile::kQonnx}) {
+      if (kind == QuantizedFile::kQonnx && largest_bias(network) > 1 << 22) continue;
+      const std::string bytes = write_quantized(made.model.graph, network, kind);
+      const Graph fused = fuse(parse_graph(bytes, "written.onnx"), FuseFor::kDatapath);
+      FileCodes file(network, fused, made.images(kImages), false, &datapath);
+      ASSERT_EQ(file.run(), "") << "seed " << seed << ", "
+                                << requantize_kind_name(datapath.requantize.kind);
+      compared += file.compared;
+      overflowed += file.overflowed;
+    }
+  }
+  EXPECT_GT(compared, 100000);
+  EXPECT_GT(overflowed, 20000);
 }
 
 }  // namespace

@@ -74,12 +74,12 @@ class RandomNetwork {
   }
 
   bool one_in(int n) { return random_() % static_cast<uint32_t>(n) == 0; }
-
- private:
   int any(int64_t low, int64_t high) {
     return static_cast<int>(
         low + static_cast<int64_t>(random_() % static_cast<uint64_t>(high - low + 1)));
   }
+
+ private:
   float real(float low, float high) {
     return low + (high - low) * static_cast<float>(random_() % 65536) / 65536;
   }

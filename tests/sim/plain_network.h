@@ -76,12 +76,7 @@ class PlainNetwork {
     Codes ofmap;
     for (size_t i = 0; i < sums.accumulators.size(); ++i) {
       const int64_t oc = static_cast<int64_t>(i) / matmul.window.ofmap_pixels();
-      RequantizeScales scales{in.scale, layer.weight_scale(oc), out.scale};
-      const int64_t taps = matmul.reduction_length();
-      if (matmul.unit_weights && scales.weight == 1 / static_cast<float>(taps))
-        scales = mean_scales(datapath_.requantize, in.scale, taps, out.scale);
-      const Requantizer to_code(datapath_.requantize, scales.ifmap, scales.weight, scales.ofmap,
-                                out.zero_point, layer.q_min, layer.q_max);
+      const Requantizer to_code = layer_requantizer(layer, oc, in, out, datapath_.requantize);
       ofmap.push_back(to_code(sums.accumulators[i]));
       counts.additions_overflowed += sums.overflow_counts[i];
       counts.outputs_hit += sums.overflow_counts[i] > 0;

@@ -136,7 +136,7 @@ TEST(ChannelRequantizer, EqualsTheScalarOneForEveryKind) {
       const Requantizer scalar(config, ifmap, weight, ofmap.scale, ofmap.zero_point, q_min, q_max);
       const std::vector<int32_t> sums = extreme_sums(random);
       for (const KernelTable* kernels : supported_kernels()) {
-        const ChannelRequantizer row(config, ifmap, weight, ofmap, q_min, q_max, *kernels);
+        const ChannelRequantizer row(scalar, config, ofmap.zero_point, q_min, q_max, *kernels);
         std::vector<int32_t> codes(kCount);
         row.run(sums.data(), kCount, codes.data());
         for (size_t i = 0; i < sums.size(); ++i) {

@@ -176,6 +176,32 @@ def unary(network, op, onnx_type=UINT8, same=False, real=False, **attributes):
     return finish(network, y, onnx_type, real)
 
 
+@cases({
+    "qdq_no_zero_points_add": dict(op="Add", inputs=2),
+    "qdq_no_zero_points_mul": dict(op="Mul", inputs=2),
+    "qdq_no_zero_points_averagepool": dict(op="AveragePool", kernel_shape=[2, 2], strides=[2, 2]),
+    "qdq_no_zero_points_globalaveragepool": dict(op="GlobalAveragePool"),
+    "qdq_no_zero_points_concat": dict(op="Concat", inputs=2, axis=1),
+    "qdq_no_zero_points_transpose": dict(op="Transpose", perm=[0, 2, 3, 1]),
+    "qdq_no_zero_points_conv": dict(op="Conv"),
+})  # fmt: skip
+def no_zero_points(network, op, inputs=1, **attributes):
+    """Zero points are left out: they are 0 of the codes' type, uint8 after a QuantizeLinear. Sums have many ties."""
+    parts = []
+    for name, scale in [("a", 2.0**-5), ("b", 2.0**-6)][:inputs]:
+        network.input(name, np.float32(np.int64(network.codes(UINT8, 2, 4, 6, 6)) * scale))
+        network.constant(f"{name}_scale", np.float32(scale))
+        codes = network.add("QuantizeLinear", name, f"{name}_scale")
+        parts.append(network.add("DequantizeLinear", codes, f"{name}_scale"))
+    if op == "Conv":
+        network.constant("w", network.codes(INT8, 3, 4, 3, 3))
+        network.constant("w_scale", np.float32(2.0**-9))
+        parts.append(network.add("DequantizeLinear", "w", "w_scale"))
+    y = network.add(op, *parts, **attributes)
+    network.constant("y_scale", np.float32(2.0**-4))
+    return network.output(network.add("QuantizeLinear", y, "y_scale", to="y"))
+
+
 @case
 def qdq_concat_u8(network):
     parts = []

@@ -1,0 +1,2 @@
+ByJ &;>4:‡¤‚Sb^YVgkIœ'kY-h©qBhfŠ~F9®$I6ƒ>V!G&7‚¨¶\eH4:pfjŸ‚¨,^ˆzM¤´F–BVˆb™‘o_j¢>VVSt@dLO]T¦:ƒ˜RXŒE^j~_T;Xz‘UšfZ7FlQfƒ‹P"c„€bLŒdfLl|.O–6U‘ct`!>½
+aM .|VIABm"oJLG1‚p~&/š=DCFm«†¨ D‚wŒP€•\tm¢|XY:Œ>|Zyl:0b4©t`:l“‰*,88e‹\T@PkM]H– ´nŽ€’ªŽŠ€~C<ˆ@;T:|3O$_°^OWqNTEcLx6lQ’S2
