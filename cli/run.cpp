@@ -27,7 +27,9 @@ constexpr const char* kResultFile = "run.json";
   throw InputError({.file = "", .where = "", .field = field, .problem = problem, .fix = fix});
 }
 
-// The name of a value or node as the name of a file, made unique.
+constexpr const char* kOverflows = ".overflows";  // beside a layer's accumulators
+
+// The name of a value or node as the name of a file, made unique, and that of its overflow counts.
 class FileNames {
  public:
   std::string of(const std::string& name) {
@@ -41,7 +43,9 @@ class FileNames {
     if (file.size() > kLongest) file = file.substr(file.size() - kLongest);
     if (file.empty()) file = "unnamed";
     std::string unique = file;
-    for (int i = 1; !used_.insert(unique).second; ++i) unique = fmt::format("{}_{}", file, i);
+    for (int i = 1; used_.contains(unique) || used_.contains(unique + kOverflows); ++i)
+      unique = fmt::format("{}_{}", file, i);
+    used_.insert({unique, unique + kOverflows});
     return unique;
   }
 
@@ -87,7 +91,6 @@ class NetworkRun {
     const bool file_rounds =
         !accelerator || accelerator->datapath.requantize.kind == RequantizeConfig::Kind::kFloat32;
     const Graph fused = fuse(graph, file_rounds ? FuseFor::kFile : FuseFor::kDatapath);
-    if (accelerator && !is_quantized(fused)) refuse_accelerator(file);
     if (accelerator && !is_quantized(fused)) refuse_accelerator(file);
     const auto files = input_files(fused, request_.inputs);
     GraphRunner::Tensors tensors;
@@ -162,7 +165,7 @@ class NetworkRun {
       layer["file"] = "accumulators/" + name + ".npy";
       write_sums(name + ".npy", seen.shape, seen.sums);
       if (!seen.overflow_counts.empty())
-        write_sums(name + ".overflows.npy", seen.shape, seen.overflow_counts);
+        write_sums(name + kOverflows + ".npy", seen.shape, seen.overflow_counts);
     }
     result_["layers"].push_back(std::move(layer));
   }

@@ -58,13 +58,10 @@ std::string inspect_layers(const FloatNetwork& network, bool json) {
 std::string inspect_graph(const Graph& graph, bool json) {
   const Json layers = graph_report(graph);
   if (!json) return graph_report_text(graph, layers);
-  int64_t macs = 0, parameters = 0;
-  for (const Json& layer : layers) {
-    macs += layer.value("macs", int64_t{0});
-    parameters += layer.value("parameters", int64_t{0});
-  }
-  return json_text(
-      {{"network", graph.name}, {"parameters", parameters}, {"macs", macs}, {"layers", layers}});
+  return json_text({{"network", graph.name},
+                    {"parameters", report_total(layers, "parameters")},
+                    {"macs", report_total(layers, "macs")},
+                    {"layers", layers}});
 }
 
 }  // namespace

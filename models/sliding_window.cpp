@@ -7,24 +7,7 @@
 namespace widthwise {
 namespace {
 
-constexpr int64_t kMaxExtent = int64_t{1} << 20;  // of kernels, strides, dilations and pads
-
 using Axis = SlidingWindow::Axis;
-
-std::vector<int64_t> read_list(const NodeView& node, const std::string& name, size_t count,
-                               int64_t otherwise, int64_t low) {
-  const auto values = node.integers(name, std::vector<int64_t>(count, otherwise));
-  if (values.size() != count) {
-    node.refuse(name, fmt::format("has {} entries, needed {}", values.size(), count),
-                "give one entry per spatial axis (pads: two)");
-  }
-  for (const int64_t value : values) {
-    if (value < low || value > kMaxExtent)
-      node.refuse(name, fmt::format("holds {}, allowed {}..{}", value, low, kMaxExtent),
-                  "export the network again");
-  }
-  return values;
-}
 
 // auto_pad: SAME_* makes ofmap = ceil(extent / stride); an odd pad goes to the end for SAME_UPPER.
 void apply_auto_pad(const NodeView& node, const std::string& mode, Axis& axis) {
@@ -42,7 +25,7 @@ void apply_auto_pad(const NodeView& node, const std::string& mode, Axis& axis) {
 
 void check_axis(const NodeView& node, const std::vector<int64_t>& kernel, const Axis& axis) {
   const int64_t padded = axis.extent + axis.begin + axis.end;
-  if (axis.kernel < 1 || axis.kernel > kMaxExtent || axis.span() > padded) {
+  if (axis.kernel < 1 || axis.kernel > kMaxWindowExtent || axis.span() > padded) {
     node.refuse("kernel_shape",
                 fmt::format("{} spans {} elements, the padded ifmap has {}", shape_text(kernel),
                             axis.span(), padded),
@@ -51,6 +34,21 @@ void check_axis(const NodeView& node, const std::vector<int64_t>& kernel, const 
 }
 
 }  // namespace
+
+std::vector<int64_t> read_window_list(const NodeView& node, const std::string& name, size_t count,
+                                      int64_t otherwise, int64_t low) {
+  const auto values = node.integers(name, std::vector<int64_t>(count, otherwise));
+  if (values.size() != count) {
+    node.refuse(name, fmt::format("has {} entries, needed {}", values.size(), count),
+                "give one entry per spatial axis (pads: two)");
+  }
+  for (const int64_t value : values) {
+    if (value < low || value > kMaxWindowExtent)
+      node.refuse(name, fmt::format("holds {}, allowed {}..{}", value, low, kMaxWindowExtent),
+                  "export the network again");
+  }
+  return values;
+}
 
 int64_t SlidingWindow::taps() const {
   int64_t product = 1;
@@ -94,8 +92,8 @@ SlidingWindow read_sliding_window(const NodeView& node, const std::vector<int64_
   const int64_t ceil_mode = node.integer("ceil_mode", 0);
   if (ceil_mode != 0 && ceil_mode != 1)
     node.refuse("ceil_mode", fmt::format("is {}, allowed 0 or 1", ceil_mode), "correct it");
-  const auto strides = read_list(node, "strides", rank, 1, 1);
-  const auto dilations = read_list(node, "dilations", rank, 1, 1);
+  const auto strides = read_window_list(node, "strides", rank, 1, 1);
+  const auto dilations = read_window_list(node, "dilations", rank, 1, 1);
   const std::string mode = node.text("auto_pad", "NOTSET");
   if (std::find(ifmap.begin() + 2, ifmap.end(), 0) != ifmap.end())
     node.refuse("ifmap", fmt::format("has the shape {}, without pixels", shape_text(ifmap)),
@@ -106,11 +104,11 @@ SlidingWindow read_sliding_window(const NodeView& node, const std::vector<int64_
       node.refuse("pads", fmt::format("are given although auto_pad is {}", mode),
                   "keep one of them");
   }
-  const auto pads = read_list(node, "pads", 2 * rank, 0, 0);
+  const auto pads = read_window_list(node, "pads", 2 * rank, 0, 0);
   SlidingWindow window;
   for (size_t i = 0; i < rank; ++i) {
     Axis axis{ifmap[2 + i], kernel[i], strides[i], dilations[i], pads[i], pads[rank + i], 1};
-    if (axis.kernel < 1 || axis.kernel > kMaxExtent) check_axis(node, kernel, axis);
+    if (axis.kernel < 1 || axis.kernel > kMaxWindowExtent) check_axis(node, kernel, axis);
     if (mode != "NOTSET") apply_auto_pad(node, mode, axis);
     check_axis(node, kernel, axis);
     const int64_t room = axis.extent + axis.begin + axis.end - axis.span();
@@ -125,6 +123,33 @@ SlidingWindow read_sliding_window(const NodeView& node, const std::vector<int64_
                 fmt::format("{} has more than {} taps", shape_text(kernel), kMaxTensorElements),
                 "use a smaller kernel");
   return window;
+}
+
+SlidingWindow read_convolution_window(const NodeView& node, size_t weight_input) {
+  const Shape &ifmap = node.shape(0), &weight = node.shape(weight_input);
+  const int64_t groups = node.integer("group", 1);
+  if (weight.size() != ifmap.size() || weight.size() < 3) {
+    node.refuse("weight",
+                fmt::format("has the shape {} for an ifmap of {}; allowed are convolutions over "
+                            "all axes after the channels",
+                            shape_text(weight), shape_text(ifmap)),
+                "export the network again");
+  }
+  if (groups < 1 || ifmap[1] % groups != 0 || weight[0] % groups != 0 ||
+      weight[1] != ifmap[1] / groups) {
+    node.refuse("group",
+                fmt::format("is {} for {} channels and a weight of {}; allowed are divisors of "
+                            "both with weight [M, C / group, ...]",
+                            groups, ifmap[1], shape_text(weight)),
+                "export the network again");
+  }
+  const std::vector<int64_t> kernel(weight.begin() + 2, weight.end());
+  if (node.integers("kernel_shape", kernel) != kernel) {
+    node.refuse("kernel_shape",
+                fmt::format("differs from the weight's shape {}", shape_text(weight)),
+                "leave it out, or correct it");
+  }
+  return read_sliding_window(node, kernel);
 }
 
 Window workload_window(const NodeView& node, const SlidingWindow& window, int64_t ofmap_channels) {

@@ -4,6 +4,9 @@
 
 namespace widthwise {
 
+// Of kernels, strides, dilations and pads.
+inline constexpr int64_t kMaxWindowExtent = int64_t{1} << 20;
+
 // A window that slides over the spatial axes of an ifmap [N, C, axes...], any number of them.
 struct SlidingWindow {
   struct Axis {
@@ -20,12 +23,21 @@ struct SlidingWindow {
   Shape ofmap_extents() const;
 };
 
+// A list attribute with an entry per spatial axis (`count` entries); refuses other lengths and
+// values outside of low..kMaxWindowExtent.
+std::vector<int64_t> read_window_list(const NodeView& node, const std::string& name, size_t count,
+                                      int64_t otherwise, int64_t low);
+
 // Reads strides, dilations, pads, auto_pad and ceil_mode of a window operator on input 0
 // [N, C, axes...]; `kernel` is the kernel's shape.
 //   ofmap extent = floor((extent + pads - dilation * (kernel - 1) - 1) / stride) + 1
 // With ceil_mode it is rounded up, but no window starts beyond the ifmap and its first pad.
 // Source: ONNX operators Conv, MaxPool, AveragePool.
 SlidingWindow read_sliding_window(const NodeView& node, const std::vector<int64_t>& kernel);
+
+// The window of a convolution of input 0 [N, C, axes...] with input `weight` [M, C / group,
+// kernel...]; refuses other shapes.
+SlidingWindow read_convolution_window(const NodeView& node, size_t weight);
 
 // The same as a 2-D workload's window; a 1-D window has one row. Of three axes and more the window
 // may slide over the last one only: the others are rows. Refuses the rest.

@@ -185,14 +185,17 @@ Json graph_report(const Graph& graph) {
   return layers;
 }
 
+int64_t report_total(const Json& layers, const char* key) {
+  int64_t total = 0;
+  for (const Json& layer : layers) total += layer.value(key, int64_t{0});
+  return total;
+}
+
 std::string graph_report_text(const Graph& graph, const Json& layers) {
   TextTable table({"node", "operator", "ifmap", "ofmap", "groups", "K", "MACs", "parameters",
                    "ifmap", "weight", "ofmap", "ifmap scale (zero)", "weight scale",
                    "ofmap scale (zero)"});
-  int64_t macs = 0, parameters = 0;
   for (const Json& layer : layers) {
-    macs += layer.value("macs", int64_t{0});
-    parameters += layer.value("parameters", int64_t{0});
     table.add({layer["name"], layer["operator"],
                layer["ifmap_shapes"].empty() ? "" : extents_text(layer["ifmap_shapes"][0]),
                layer.contains("ofmap_shape") ? extents_text(layer["ofmap_shape"]) : "",
@@ -204,9 +207,10 @@ std::string graph_report_text(const Graph& graph, const Json& layers) {
   }
   const bool batch =
       !graph.inputs.empty() && !graph.inputs[0].shape.empty() && graph.inputs[0].shape[0] > 1;
-  return fmt::format(
-      "{}: {} nodes, {} parameters, {} MACs per {}\n{}", graph.name, layers.size(), parameters,
-      macs, batch ? fmt::format("batch of {}", graph.inputs[0].shape[0]) : "image", table.text());
+  return fmt::format("{}: {} nodes, {} parameters, {} MACs per {}\n{}", graph.name, layers.size(),
+                     report_total(layers, "parameters"), report_total(layers, "macs"),
+                     batch ? fmt::format("batch of {}", graph.inputs[0].shape[0]) : "image",
+                     table.text());
 }
 
 }  // namespace widthwise

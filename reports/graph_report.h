@@ -14,6 +14,9 @@ namespace widthwise {
 // whose shape is not known before it runs.
 Json graph_report(const Graph& graph);
 
+// The sum of a number over its entries, of those that have it.
+int64_t report_total(const Json& layers, const char* key);
+
 // The same as a table for a terminal.
 std::string graph_report_text(const Graph& graph, const Json& layers);
 

@@ -8,32 +8,14 @@ namespace widthwise {
 namespace {
 
 SlidingWindow window(const NodeView& node) {
-  const Shape &ifmap = node.activation(0, "ifmap"), &weight = node.shape(1);
-  const int64_t groups = node.integer("group", 1);
-  const bool one_or_two_axes = weight.size() == 3 || weight.size() == 4;
-  if (weight.size() != ifmap.size() || weight.size() < 3 ||
-      (node.one_image() && !one_or_two_axes)) {
+  node.activation(0, "ifmap");
+  const SlidingWindow w = read_convolution_window(node, 1);
+  if (node.one_image() && w.axes.size() > 2)
     node.refuse("weight",
-                fmt::format("has the shape {} for an ifmap of {}; allowed are 1-D and 2-D "
-                            "convolutions",
-                            shape_text(weight), shape_text(ifmap)),
+                fmt::format("has the shape {}; allowed are 1-D and 2-D convolutions",
+                            shape_text(node.shape(1))),
                 "use Conv1d or Conv2d");
-  }
-  if (groups < 1 || ifmap[1] % groups != 0 || weight[0] % groups != 0 ||
-      weight[1] != ifmap[1] / groups) {
-    node.refuse("group",
-                fmt::format("is {} for {} channels and a weight of {}; allowed are divisors of "
-                            "both with weight [M, C / group, ...]",
-                            groups, ifmap[1], shape_text(weight)),
-                "export the network again");
-  }
-  const std::vector<int64_t> kernel(weight.begin() + 2, weight.end());
-  if (node.integers("kernel_shape", kernel) != kernel) {
-    node.refuse("kernel_shape",
-                fmt::format("differs from the weight's shape {}", shape_text(weight)),
-                "leave it out, or correct it");
-  }
-  return read_sliding_window(node, kernel);
+  return w;
 }
 
 void check_bias(const NodeView& node) {

@@ -9,22 +9,6 @@
 namespace widthwise {
 namespace {
 
-constexpr int64_t kMaxExtent = int64_t{1} << 20;  // of kernels, strides, dilations and pads
-
-std::vector<int64_t> read_list(const NodeView& node, const std::string& name, size_t count,
-                               int64_t otherwise, int64_t low) {
-  const auto values = node.integers(name, std::vector<int64_t>(count, otherwise));
-  if (values.size() != count)
-    node.refuse(name, fmt::format("has {} entries, needed {}", values.size(), count),
-                "give one entry per spatial axis (pads: two)");
-  for (const int64_t value : values) {
-    if (value < low || value > kMaxExtent)
-      node.refuse(name, fmt::format("holds {}, allowed {}..{}", value, low, kMaxExtent),
-                  "export the network again");
-  }
-  return values;
-}
-
 void check_weight(const NodeView& node) {
   const Shape &ifmap = node.shape(0), &weight = node.shape(1);
   const int64_t groups = node.integer("group", 1);
@@ -47,7 +31,7 @@ void check_weight(const NodeView& node) {
                 fmt::format("differs from the weight's shape {}", shape_text(weight)),
                 "leave it out, or correct it");
   for (const int64_t extent : kernel) {
-    if (extent < 1 || extent > kMaxExtent)
+    if (extent < 1 || extent > kMaxWindowExtent)
       node.refuse("weight", fmt::format("has the shape {}", shape_text(weight)),
                   "use a kernel of one tap or more");
   }
@@ -66,10 +50,10 @@ SlidingWindow window(const NodeView& node) {
   check_weight(node);
   const Shape &ifmap = node.shape(0), &weight = node.shape(1);
   const size_t rank = ifmap.size() - 2;
-  const auto strides = read_list(node, "strides", rank, 1, 1),
-             dilations = read_list(node, "dilations", rank, 1, 1),
-             added = read_list(node, "output_padding", rank, 0, 0),
-             pads = read_list(node, "pads", 2 * rank, 0, 0);
+  const auto strides = read_window_list(node, "strides", rank, 1, 1),
+             dilations = read_window_list(node, "dilations", rank, 1, 1),
+             added = read_window_list(node, "output_padding", rank, 0, 0),
+             pads = read_window_list(node, "pads", 2 * rank, 0, 0);
   const std::string mode = node.text("auto_pad", "NOTSET");
   const bool same = mode == "SAME_UPPER" || mode == "SAME_LOWER", shaped = node.has("output_shape");
   if (!same && mode != "VALID" && mode != "NOTSET")
@@ -78,8 +62,8 @@ SlidingWindow window(const NodeView& node) {
                 "state the pads");
   if (mode != "NOTSET" && std::any_of(pads.begin(), pads.end(), [](int64_t p) { return p != 0; }))
     node.refuse("pads", fmt::format("are given although auto_pad is {}", mode), "keep one of them");
-  auto wanted =
-      read_list(node, "output_shape", shaped ? node.integers("output_shape", {}).size() : 0, 0, 1);
+  auto wanted = read_window_list(node, "output_shape",
+                                 shaped ? node.integers("output_shape", {}).size() : 0, 0, 1);
   if (wanted.size() == rank + 2) wanted.erase(wanted.begin(), wanted.begin() + 2);  // [N, M, ...]
   if (shaped && wanted.size() != rank)
     node.refuse("output_shape", fmt::format("has {} entries, needed {}", wanted.size(), rank),

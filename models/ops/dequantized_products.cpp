@@ -39,31 +39,21 @@ std::vector<Tensor> finish_conv(const NodeView& node, std::span<const int64_t> s
   return {result};
 }
 
-MatmulExtents extents(const NodeView& node) {
-  return matmul_extents(node, node.shape(kX), node.shape(kW));
+constexpr ProductInputs kProduct{kX, kXZeroPoint, kW, kWZeroPoint, kBias};
+
+std::vector<Shape> infer_matmul(const NodeView& node) {
+  return {product_extents(node, kProduct).result};
 }
 
-std::vector<Shape> infer_matmul(const NodeView& node) { return {extents(node).result}; }
-
 std::vector<IntegerMatmul> matmul_matmuls(const NodeView& node) {
-  const MatmulExtents e = extents(node);
-  const Tensor &a = node.tensor(kX, "a"), &b = node.tensor(kW, "b");
-  CodeMatrices matrices{a, b, operand_format(node, kX, "a"), operand_format(node, kW, "b"), e};
-  matrices.a_zero_points = gather(read_zero_points(node, kXZeroPoint, "a_zero_point", a.type()),
-                                  row_source(node, kXZeroPoint, "a_zero_point", e));
-  matrices.b_zero_points = gather(read_zero_points(node, kWZeroPoint, "b_zero_point", b.type()),
-                                  column_source(node, kWZeroPoint, "b_zero_point", e));
-  matrices.bias = read_bias(node, kBias, e.cols);
-  return code_matmuls(node, matrices);
+  return code_matmuls(node, read_product(node, kProduct));
 }
 
 std::vector<Tensor> finish_matmul(const NodeView& node, std::span<const int64_t> sums,
                                   const RequantizeConfig&) {
-  const MatmulExtents e = extents(node);
-  const std::vector<float> rows = gather(read_scales(node, kXScale, "a_scale"),
-                                         row_source(node, kXScale, "a_scale", e)),
-                           cols = gather(read_scales(node, kWScale, "b_scale"),
-                                         column_source(node, kWScale, "b_scale", e));
+  const MatmulExtents e = product_extents(node, kProduct);
+  const std::vector<float> rows = row_scales(node, kXScale, "a_scale", e),
+                           cols = column_scales(node, kWScale, "b_scale", e);
   Tensor result = node.output(ElementType::kFloat, e.result);
   const auto to = result.write<float>();
   const auto columns = static_cast<size_t>(e.cols),

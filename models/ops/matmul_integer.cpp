@@ -5,27 +5,19 @@ namespace {
 
 enum Input { kA, kB, kAZeroPoint, kBZeroPoint, kBias };
 
-MatmulExtents extents(const NodeView& node) {
-  return matmul_extents(node, node.shape(kA), node.shape(kB));
+constexpr ProductInputs kProduct{kA, kAZeroPoint, kB, kBZeroPoint, kBias};
+
+std::vector<Shape> infer_shape(const NodeView& node) {
+  return {product_extents(node, kProduct).result};
 }
 
-std::vector<Shape> infer_shape(const NodeView& node) { return {extents(node).result}; }
-
 std::vector<IntegerMatmul> matmuls(const NodeView& node) {
-  const MatmulExtents e = extents(node);
-  const Tensor &a = node.tensor(kA, "A"), &b = node.tensor(kB, "B");
-  CodeMatrices matrices{a, b, operand_format(node, kA, "A"), operand_format(node, kB, "B"), e};
-  matrices.a_zero_points = gather(read_zero_points(node, kAZeroPoint, "a_zero_point", a.type()),
-                                  row_source(node, kAZeroPoint, "a_zero_point", e));
-  matrices.b_zero_points = gather(read_zero_points(node, kBZeroPoint, "b_zero_point", b.type()),
-                                  column_source(node, kBZeroPoint, "b_zero_point", e));
-  matrices.bias = read_bias(node, kBias, e.cols);
-  return code_matmuls(node, matrices);
+  return code_matmuls(node, read_product(node, kProduct));
 }
 
 std::vector<Tensor> finish(const NodeView& node, std::span<const int64_t> sums,
                            const RequantizeConfig&) {
-  return {int32_tensor(node, extents(node).result, sums)};
+  return {int32_tensor(node, product_extents(node, kProduct).result, sums)};
 }
 
 constexpr MacOperator kMac{matmuls, finish};

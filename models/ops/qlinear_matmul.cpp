@@ -5,33 +5,23 @@ namespace {
 
 enum Input { kA, kAScale, kAZeroPoint, kB, kBScale, kBZeroPoint, kYScale, kYZeroPoint, kBias };
 
-MatmulExtents extents(const NodeView& node) {
-  return matmul_extents(node, node.shape(kA), node.shape(kB));
+constexpr ProductInputs kProduct{kA, kAZeroPoint, kB, kBZeroPoint, kBias};
+
+std::vector<Shape> infer_shape(const NodeView& node) {
+  return {product_extents(node, kProduct).result};
 }
 
-std::vector<Shape> infer_shape(const NodeView& node) { return {extents(node).result}; }
-
 std::vector<IntegerMatmul> matmuls(const NodeView& node) {
-  const MatmulExtents e = extents(node);
-  const Tensor &a = node.tensor(kA, "a"), &b = node.tensor(kB, "b");
-  CodeMatrices matrices{a, b, operand_format(node, kA, "a"), operand_format(node, kB, "b"), e};
-  matrices.a_zero_points = gather(read_zero_points(node, kAZeroPoint, "a_zero_point", a.type()),
-                                  row_source(node, kAZeroPoint, "a_zero_point", e));
-  matrices.b_zero_points = gather(read_zero_points(node, kBZeroPoint, "b_zero_point", b.type()),
-                                  column_source(node, kBZeroPoint, "b_zero_point", e));
-  matrices.bias = read_bias(node, kBias, e.cols);
-  return code_matmuls(node, matrices);
+  return code_matmuls(node, read_product(node, kProduct));
 }
 
 std::vector<Tensor> finish(const NodeView& node, std::span<const int64_t> sums,
                            const RequantizeConfig& config) {
-  const MatmulExtents e = extents(node);
+  const MatmulExtents e = product_extents(node, kProduct);
   const OutputCodes output =
       read_output_codes(node, kYScale, kYZeroPoint, node.tensor(kA, "a").type());
-  const std::vector<float> a_scales = gather(read_scales(node, kAScale, "a_scale"),
-                                             row_source(node, kAScale, "a_scale", e)),
-                           b_scales = gather(read_scales(node, kBScale, "b_scale"),
-                                             column_source(node, kBScale, "b_scale", e));
+  const std::vector<float> a_scales = row_scales(node, kAScale, "a_scale", e),
+                           b_scales = column_scales(node, kBScale, "b_scale", e);
   return {code_tensor(node, output.type, e.result,
                       requantize_rows(node, config, sums, e, a_scales, b_scales, output))};
 }

@@ -267,39 +267,8 @@ std::vector<Tensor> evaluate_mac(const NodeView& node, const MacOperator& mac) {
   return mac.finish(node, exact_sums(mac.matmuls(node)), kOnnxRuntimeArithmetic);
 }
 
-namespace {
-
-SlidingWindow convolution_window(const NodeView& node, size_t weight_input) {
-  const Shape &ifmap = node.shape(0), &weight = node.shape(weight_input);
-  const int64_t groups = node.integer("group", 1);
-  if (weight.size() != ifmap.size() || weight.size() < 3) {
-    node.refuse("weight",
-                fmt::format("has the shape {} for an ifmap of {}; allowed are convolutions over "
-                            "all axes after the channels",
-                            shape_text(weight), shape_text(ifmap)),
-                "export the network again");
-  }
-  if (groups < 1 || ifmap[1] % groups != 0 || weight[0] % groups != 0 ||
-      weight[1] != ifmap[1] / groups) {
-    node.refuse("group",
-                fmt::format("is {} for {} channels and a weight of {}; allowed are divisors of "
-                            "both with weight [M, C / group, ...]",
-                            groups, ifmap[1], shape_text(weight)),
-                "export the network again");
-  }
-  const std::vector<int64_t> kernel(weight.begin() + 2, weight.end());
-  if (node.integers("kernel_shape", kernel) != kernel) {
-    node.refuse("kernel_shape",
-                fmt::format("differs from the weight's shape {}", shape_text(weight)),
-                "leave it out, or correct it");
-  }
-  return read_sliding_window(node, kernel);
-}
-
-}  // namespace
-
 Shape convolution_shape(const NodeView& node, size_t weight) {
-  const SlidingWindow window = convolution_window(node, weight);  // checks the ranks
+  const SlidingWindow window = read_convolution_window(node, weight);  // checks the ranks
   return window_ofmap_shape(node, window, node.shape(weight)[0]);
 }
 
@@ -313,7 +282,7 @@ IntegerMatmul convolution_matmul(const NodeView& node, size_t weight, int32_t if
                 "give one per output channel");
   }
   IntegerMatmul matmul;
-  matmul.workload = {.window = workload_window(node, convolution_window(node, weight), channels),
+  matmul.workload = {.window = workload_window(node, read_convolution_window(node, weight), channels),
                      .groups = node.integer("group", 1)};
   matmul.images = node.shape(0)[0];
   matmul.ifmap_format = operand_format(node, 0, "x");

@@ -59,6 +59,34 @@ std::vector<int64_t> column_source(const NodeView& node, size_t i, const char* w
   return parameter_source(node, i, what, extents, true);
 }
 
+MatmulExtents product_extents(const NodeView& node, const ProductInputs& inputs) {
+  return matmul_extents(node, node.shape(inputs.a), node.shape(inputs.b));
+}
+
+CodeMatrices read_product(const NodeView& node, const ProductInputs& inputs) {
+  const MatmulExtents e = product_extents(node, inputs);
+  const Tensor &a = node.tensor(inputs.a, "A"), &b = node.tensor(inputs.b, "B");
+  CodeMatrices matrices{a, b, operand_format(node, inputs.a, "A"),
+                        operand_format(node, inputs.b, "B"), e};
+  matrices.a_zero_points =
+      gather(read_zero_points(node, inputs.a_zero_point, "a_zero_point", a.type()),
+             row_source(node, inputs.a_zero_point, "a_zero_point", e));
+  matrices.b_zero_points =
+      gather(read_zero_points(node, inputs.b_zero_point, "b_zero_point", b.type()),
+             column_source(node, inputs.b_zero_point, "b_zero_point", e));
+  matrices.bias = read_bias(node, inputs.bias, e.cols);
+  return matrices;
+}
+
+std::vector<float> row_scales(const NodeView& node, size_t i, const char* what,
+                              const MatmulExtents& extents) {
+  return gather(read_scales(node, i, what), row_source(node, i, what, extents));
+}
+std::vector<float> column_scales(const NodeView& node, size_t i, const char* what,
+                                 const MatmulExtents& extents) {
+  return gather(read_scales(node, i, what), column_source(node, i, what, extents));
+}
+
 std::vector<IntegerMatmul> code_matmuls(const NodeView& node, const CodeMatrices& m) {
   const MatmulExtents& e = m.extents;
   if (shape_elements(e.result) == 0) return {};

@@ -35,6 +35,18 @@ struct CodeMatrices {
   std::vector<int32_t> bias = {};                   // empty, [cols], or [rows, cols]
 };
 
+// Inputs of a node: its matrices, their zero points and an int32 bias [cols].
+struct ProductInputs {
+  size_t a, a_zero_point, b, b_zero_point, bias;
+};
+MatmulExtents product_extents(const NodeView& node, const ProductInputs& inputs);
+CodeMatrices read_product(const NodeView& node, const ProductInputs& inputs);
+// Scales of A [products, rows] and B [products, cols], or one for all.
+std::vector<float> row_scales(const NodeView& node, size_t i, const char* what,
+                              const MatmulExtents& extents);
+std::vector<float> column_scales(const NodeView& node, size_t i, const char* what,
+                                 const MatmulExtents& extents);
+
 // As few matmuls as possible: consecutive rows with one matrix B, one zero point of A, the same of
 // B and the same bias are the images of one. Refuses when that repeats B beyond kMaxTensorElements.
 std::vector<IntegerMatmul> code_matmuls(const NodeView& node, const CodeMatrices& matrices);

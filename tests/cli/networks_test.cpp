@@ -100,7 +100,7 @@ class Networks : public testing::Test {
   }
 
   // x [N, 4] -> "block/fc" -> codes "a/b" -> "block.fc", whose result "y" is real; all of weight 1.
-  void two_layers() const {
+  void two_layers(const std::string& second = "block_fc") const {
     QuantizedBuilder b({kOpen, 4});
     b.fake_quantize("x", "xd", per_tensor(0.5F, 10));
     b.codes("w_q", s8, {4, 2}, {1, 2, 3, -4, 5, -6, 7, 100});
@@ -110,7 +110,7 @@ class Networks : public testing::Test {
     b.dequantize("a/b", "ad", per_tensor(2, 100));
     b.codes("v_q", s8, {2, 3}, {1, 0, -1, 2, 3, 4});
     b.dequantize("v_q", "v", per_tensor(0.25F, 0, s8));
-    b.node("MatMul", {"ad", "v"}).set_name("block_fc");
+    b.node("MatMul", {"ad", "v"}).set_name(second);
     b.output("y");
     b.output("a/b", u8);
     network("net", b);
@@ -163,6 +163,20 @@ TEST_F(Networks, RunWritesOutputs) {
   EXPECT_EQ(result["layers"][0]["least_sum"], -12);
   EXPECT_FALSE(result["layers"][0].contains("outputs_hit"));
   EXPECT_EQ(entries().size(), before.size() + 4);
+}
+
+// A layer that is named as another one's counts.
+TEST_F(Networks, RunKeepsAccumulatorsAndCountsApart) {
+  two_layers("block_fc.overflows");
+  accelerator();
+  done({"run", "net.onnx", "--input", "x.npy", "--accelerator", "acc.yaml", "--accumulators",
+        "--out", "out"});
+  std::set<std::string> files;
+  for (const auto& entry : fs::directory_iterator(folder_ / "out/accumulators"))
+    files.insert(entry.path().filename().string());
+  EXPECT_EQ(files, (std::set<std::string>{"block_fc.npy", "block_fc.overflows.npy",
+                                          "block_fc.overflows_1.npy",
+                                          "block_fc.overflows_1.overflows.npy"}));
 }
 
 TEST_F(Networks, RunWithEverythingOnAnAccelerator) {

@@ -208,9 +208,15 @@ const BadModel kBadModels[] = {
     {"WeightThatIsComputed",
      [](auto& m) { conv(m).set_input(1, "x"); },
      {"input 'x' (weight) is not constant"}},
-    {"ThreeDimensionalConv",
+    {"WeightOfAnotherRank",
      [](auto& m) { OnnxBuilder::value(*m.graph().mutable_input(0), "x", {4}); },
-     {"node 'conv' (Conv)", "weight has the shape [4, 3, 3, 3]", "allowed are 1-D and 2-D"}},
+     {"node 'conv' (Conv)", "weight has the shape [4, 3, 3, 3]", "over all axes after the"}},
+    {"ThreeDimensionalConv",
+     [](auto& m) {
+       OnnxBuilder::value(*m.graph().mutable_input(0), "x", {4});
+       m.graph().mutable_initializer(0)->add_dims(1);
+     },
+     {"node 'conv' (Conv)", "weight has the shape [4, 3, 3, 3, 1]", "allowed are 1-D and 2-D"}},
     {"CeilMode",
      [](auto& m) {
        replace_node(m, 0, "AveragePool", {"x"}, {"c"});
