@@ -10,9 +10,11 @@ Graph fuse(Graph graph, FuseFor fuse_for) {
   separate_qonnx_codes(graph, fuse_for);
   state_zero_points(graph);
   note_code_formats(graph);
-  const std::set<std::string> unsigned_values = seen_as_unsigned(graph);
+  std::set<std::string> unsigned_values = seen_as_unsigned(graph);
   sink_dequantize(graph);
+  raise_quantize(graph, fuse_for, unsigned_values);
   fuse_quantized_operators(graph, fuse_for, unsigned_values);
+  if (fuse_for == FuseFor::kFile) round_constants(graph);
   fuse_dequantized_products(graph);
   fold_constants(graph, {});
   remove_unused(graph);

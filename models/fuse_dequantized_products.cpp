@@ -39,7 +39,7 @@ void fuse_dequantized_products(Graph& graph) {
     GraphNode without_bias = node;
     const auto bias = real_bias(editor, node);
     if (bias) without_bias.inputs.resize(2);
-    auto fused = quantized_product(editor, without_bias, "", "");
+    auto fused = quantized_product(editor, without_bias, {});
     if (!fused) {
       editor.keep(std::move(node));
       continue;

@@ -18,6 +18,10 @@ void note_code_formats(Graph& graph);
 // DequantizeLinear moves behind data movement and max-pooling; QuantizeLinear of a value that was
 // dequantized with the same parameters goes away.
 void sink_dequantize(Graph& graph);
+// QuantizeLinear (and the Clip of codes behind it) moves before data movement and max-pooling that
+// nobody else reads: for a file what ONNX Runtime moves it before, for a datapath all, and Concat,
+// too. New codes that are seen as unsigned are added.
+void raise_quantize(Graph& graph, FuseFor fuse_for, std::set<std::string>& unsigned_values);
 // Codes and dequantized values that ONNX Runtime sees as uint8, 128 higher, though they are int8:
 // where one QuantizeLinear feeds one DequantizeLinear of one operator. It decides what is fused.
 std::set<std::string> seen_as_unsigned(const Graph& graph);
@@ -25,6 +29,9 @@ std::set<std::string> seen_as_unsigned(const Graph& graph);
 // without operator for a datapath only.
 void fuse_quantized_operators(Graph& graph, FuseFor fuse_for,
                               const std::set<std::string>& unsigned_values);
+// Real biases and weights of a Conv, ConvTranspose or Gemm that stays real between DequantizeLinear
+// and QuantizeLinear become what ONNX Runtime rounds them to.
+void round_constants(Graph& graph);
 // Conv, MatMul and Gemm of integers whose result is real become ConvDequantized,
 // MatMulDequantized and QGemm without output scale.
 void fuse_dequantized_products(Graph& graph);

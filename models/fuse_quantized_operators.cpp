@@ -125,6 +125,12 @@ class OperatorFuser {
     if (real == nullptr || real->domain != kOnnxDomain || real->outputs.size() != 1) return false;
     const auto output = output_quantization(node);
     if (!output) return false;
+    const auto with_bias = product_with_bias(*real);
+    if (with_bias) {
+      passed.push_back(value);
+      value = with_bias->outputs[0];
+      real = &*with_bias;
+    }
     auto fused = quantized(*real, *output);
     if (!fused) return false;
     if (rounds_otherwise(real->op_type) && fuse_for_ == FuseFor::kFile) {
@@ -167,9 +173,38 @@ class OperatorFuser {
     editor_.keep(std::move(fused));
   }
 
+  // MatMul -> Add of a constant per column, as one MatMul with a bias; ONNX Runtime makes a Gemm.
+  std::optional<GraphNode> product_with_bias(const GraphNode& add) {
+    if (add.op_type != "Add" || add.inputs.size() != 2) return std::nullopt;
+    for (const size_t i : {size_t{0}, size_t{1}}) {
+      const GraphNode* product = editor_.only_reader_of(add.inputs[i]);
+      if (product == nullptr || product->op_type != "MatMul" || product->domain != kOnnxDomain ||
+          product->inputs.size() != 2)
+        continue;
+      const Tensor *weight = constant_behind(product->inputs[1]),
+                   *bias = constant_behind(add.inputs[1 - i]);
+      if (weight == nullptr || bias == nullptr || weight->rank() != 2 ||
+          bias->shape() != Shape{weight->shape()[1]})
+        continue;
+      GraphNode merged = *product;
+      merged.inputs.push_back(add.inputs[1 - i]);
+      return merged;
+    }
+    return std::nullopt;
+  }
+
+  // A constant, or the constant codes of a dequantized value.
+  const Tensor* constant_behind(const std::string& value) const {
+    const auto d = editor_.dequantized(value);
+    return editor_.constant(d ? d->codes : value);
+  }
+
   std::optional<GraphNode> quantized(const GraphNode& real, const OutputQuantization& output) {
-    if (real.op_type == "Conv" || real.op_type == "MatMul" || real.op_type == "Gemm")
-      return quantized_product(editor_, real, output.scale, output.zero_point);
+    if (real.op_type == "Conv" || real.op_type == "MatMul" || real.op_type == "Gemm") {
+      const bool weights =
+          fuse_for_ == FuseFor::kFile && (real.op_type != "MatMul" || real.inputs.size() > 2);
+      return quantized_product(editor_, real, {output.scale, output.zero_point, weights});
+    }
     GraphNode node;
     node.domain = kMicrosoftDomain;
     node.op_type = "QLinear" + real.op_type;

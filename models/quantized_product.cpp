@@ -1,6 +1,10 @@
 #include "models/quantized_product.h"
 
+#include <algorithm>
 #include <cmath>
+#include <limits>
+
+#include "models/operator.h"
 
 namespace widthwise {
 namespace {
@@ -25,10 +29,19 @@ bool along_output_channels(const GraphEditor& editor, const GraphNode& real, con
          codes->shape()[static_cast<size_t>(axis)] == w.scale_tensor->elements();
 }
 
-// The integers of a bias whose scale is ifmap * weight; nothing otherwise.
-std::optional<std::string> integer_bias(const GraphEditor& editor, const std::string& value,
-                                        const Dequantized& x, const Dequantized& w) {
+// The integers of a bias whose scale is ifmap * weight, or of a real one; nothing otherwise.
+std::optional<std::string> integer_bias(GraphEditor& editor, const GraphNode& real,
+                                        const Dequantized& x, const Dequantized& w,
+                                        bool round_real) {
+  const std::string& value = real.inputs[2];
   const auto bias = editor.dequantized(value);
+  if (!bias && round_real) {
+    const Tensor* weight = editor.constant(w.codes);
+    if (weight == nullptr) return std::nullopt;
+    auto codes = rounded_bias(editor, value, x, w, output_channels(real, *weight));
+    if (!codes) return std::nullopt;
+    return editor.add_constant(value + "_codes", std::move(*codes));
+  }
   const Tensor* codes = bias ? editor.constant(bias->codes) : nullptr;
   if (codes == nullptr || codes->type() != ElementType::kInt32) return std::nullopt;
   const Tensor* zero_point = bias->zero_point_tensor;
@@ -49,23 +62,74 @@ std::optional<std::string> integer_bias(const GraphEditor& editor, const std::st
 
 }  // namespace
 
-std::optional<GraphNode> quantized_product(const GraphEditor& editor, const GraphNode& real,
-                                           const std::string& scale,
-                                           const std::string& zero_point) {
+int64_t output_channels(const GraphNode& node, const Tensor& weight) {
+  if (weight.rank() == 0) return 0;
+  if (node.op_type == "ConvTranspose" && weight.rank() > 1)
+    return weight.shape()[1] *
+           std::clamp<int64_t>(attribute<int64_t>(node, "group", 1), 0, 1 << 20);
+  const bool first = node.op_type == "Conv" || attribute<int64_t>(node, "transB", 0) != 0;
+  return first ? weight.shape().front() : weight.shape().back();
+}
+
+std::optional<Tensor> rounded_bias(const GraphEditor& editor, const std::string& value,
+                                   const Dequantized& x, const Dequantized& w, int64_t channels) {
+  const Tensor* bias = editor.constant(value);
+  if (bias == nullptr || bias->type() != ElementType::kFloat || bias->rank() != 1 || channels < 1 ||
+      (bias->elements() != channels && bias->elements() != 1) || !x.per_tensor())
+    return std::nullopt;
+  const auto reals = bias->values<float>(), scales = w.scale_tensor->values<float>();
+  if (scales.size() != 1 && std::ssize(scales) != channels) return std::nullopt;
+  const float ifmap_scale = x.scale_tensor->values<float>()[0];
+  std::vector<int32_t> codes;
+  for (size_t c = 0; c < static_cast<size_t>(channels); ++c) {
+    const float scale = ifmap_scale * scales[scales.size() == 1 ? 0 : c];
+    const float code = std::nearbyint(reals[reals.size() == 1 ? 0 : c] / scale);
+    constexpr float kEnd = 2147483648.0F;
+    codes.push_back(code >= -kEnd && code < kEnd ? static_cast<int32_t>(code)
+                                                 : std::numeric_limits<int32_t>::min());
+  }
+  return Tensor(ElementType::kInt32, {channels}, codes);
+}
+
+std::optional<Dequantized> quantized_weight(GraphEditor& editor, const std::string& value) {
+  const Tensor* weight = editor.constant(value);
+  if (weight == nullptr || weight->type() != ElementType::kFloat || weight->elements() == 0)
+    return std::nullopt;
+  const auto reals = weight->values<float>();
+  const auto [low, high] = std::minmax_element(reals.begin(), reals.end());
+  constexpr float kLeast = 1e-30F, kMost = 1e30F;  // ranges whose scale is an ordinary number
+  if (!(*high - *low > kLeast) || !(*low > -kMost) || !(*high < kMost)) return std::nullopt;
+  GraphNode quantize;
+  quantize.op_type = "DynamicQuantizeLinear";
+  quantize.inputs = {value};
+  quantize.outputs = {"codes", "scale", "zero_point"};
+  auto parts = evaluate_node(NodeView(editor.graph(), quantize, {weight}));
+  Dequantized d{.codes = editor.add_constant(value + "_codes", std::move(parts.at(0))),
+                .scale = editor.add_constant(value + "_scale", std::move(parts.at(1))),
+                .zero_point = editor.add_constant(value + "_zero_point", std::move(parts.at(2)))};
+  d.scale_tensor = editor.constant(d.scale);
+  d.zero_point_tensor = editor.constant(d.zero_point);
+  return d;
+}
+
+std::optional<GraphNode> quantized_product(GraphEditor& editor, const GraphNode& real,
+                                           const ProductOutput& output) {
   if (real.inputs.size() < 2 || real.outputs.size() != 1) return std::nullopt;
-  const auto x = editor.dequantized(real.inputs[0]), w = editor.dequantized(real.inputs[1]);
-  if (!x || !w || !x->per_tensor() || !along_output_channels(editor, real, *w)) return std::nullopt;
-  const bool gemm = real.op_type == "Gemm", conv = real.op_type == "Conv";
+  const auto x = editor.dequantized(real.inputs[0]);
+  if (!x || !x->per_tensor() || x->zero_point.empty()) return std::nullopt;
   if (attribute(real, "alpha", 1.0F) != 1 || attribute(real, "beta", 1.0F) != 1)
     return std::nullopt;
+  const bool to_codes = !output.scale.empty();
+  auto w = editor.dequantized(real.inputs[1]);
+  if (!w && to_codes && output.quantize_weights) w = quantized_weight(editor, real.inputs[1]);
+  if (!w || w->zero_point.empty() || !along_output_channels(editor, real, *w)) return std::nullopt;
+  const bool gemm = real.op_type == "Gemm", conv = real.op_type == "Conv";
   std::string bias;
   if (real.inputs.size() > 2 && !real.inputs[2].empty()) {
-    const auto codes = integer_bias(editor, real.inputs[2], *x, *w);
+    const auto codes = integer_bias(editor, real, *x, *w, to_codes);
     if (!codes) return std::nullopt;
     bias = *codes;
   }
-  if (x->zero_point.empty() || w->zero_point.empty()) return std::nullopt;
-  const bool to_codes = !scale.empty();
   GraphNode node;
   node.attributes = real.attributes;
   node.inputs = {x->codes, x->scale, x->zero_point, w->codes, w->scale, w->zero_point};
@@ -74,13 +138,13 @@ std::optional<GraphNode> quantized_product(const GraphEditor& editor, const Grap
     node.op_type = "QGemm";
     node.attributes.erase("beta");
     node.inputs.push_back(bias);
-    if (to_codes) node.inputs.insert(node.inputs.end(), {scale, zero_point});
+    if (to_codes) node.inputs.insert(node.inputs.end(), {output.scale, output.zero_point});
     return node;
   }
   node.domain = to_codes ? kOnnxDomain : kOwnDomain;
   node.op_type = std::string(to_codes ? "QLinear" : "") + (conv ? "Conv" : "MatMul") +
                  (to_codes ? "" : "Dequantized");
-  if (to_codes) node.inputs.insert(node.inputs.end(), {scale, zero_point});
+  if (to_codes) node.inputs.insert(node.inputs.end(), {output.scale, output.zero_point});
   if (!bias.empty()) node.inputs.push_back(bias);
   return node;
 }

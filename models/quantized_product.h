@@ -5,12 +5,29 @@
 
 namespace widthwise {
 
-// A Conv, MatMul or Gemm of dequantized operands as QLinearConv, QLinearMatMul or QGemm with an
-// output scale and zero point; without (both empty) as ConvDequantized, MatMulDequantized or QGemm
-// that give real numbers. Its name and outputs are the caller's to set. Nothing where the integers
-// alone do not say it: operands that are not dequantized, scales along another axis than the
-// output channels, a bias that is not an integer at scale ifmap * weight.
-std::optional<GraphNode> quantized_product(const GraphEditor& editor, const GraphNode& real,
-                                           const std::string& scale, const std::string& zero_point);
+// The quantization of a product's result: initializers of one element. Both empty: it stays real.
+struct ProductOutput {
+  std::string scale, zero_point;
+  bool quantize_weights = false;  // real ones, too, as ONNX Runtime does
+};
+
+// A Conv, MatMul or Gemm (a MatMul may have a third input, its bias) of dequantized operands as
+// QLinearConv, QLinearMatMul or QGemm; if the result stays real as ConvDequantized,
+// MatMulDequantized or QGemm without output scale. Its name and outputs are the caller's to set. In
+// front of a quantized result a constant real bias becomes integers. Nothing where the integers
+// alone do not say it: operands that are not dequantized, scales along another axis than the output
+// channels, a bias at another scale than ifmap * weight.
+std::optional<GraphNode> quantized_product(GraphEditor& editor, const GraphNode& real,
+                                           const ProductOutput& output);
+
+// What ONNX Runtime makes of a constant real bias [channels] whose operands x and w are codes:
+// rint(f32(bias / f32(x_scale * w_scale))) as int32, -2^31 where that is outside. Nothing for other
+// values; `channels` is the number of outputs.
+std::optional<Tensor> rounded_bias(const GraphEditor& editor, const std::string& value,
+                                   const Dequantized& x, const Dequantized& w, int64_t channels);
+// Outputs of a Conv, ConvTranspose, Gemm or MatMul with this weight.
+int64_t output_channels(const GraphNode& node, const Tensor& weight);
+// What it makes of constant real weights: DynamicQuantizeLinear.
+std::optional<Dequantized> quantized_weight(GraphEditor& editor, const std::string& value);
 
 }  // namespace widthwise

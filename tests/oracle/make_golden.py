@@ -23,6 +23,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 from accumulators import signed_bits, simulate  # noqa: E402
 from float_interpreter import execute  # noqa: E402
 from network import CASES  # noqa: E402
+from rewrite import rewritten  # noqa: E402
 from tensors import RANGES, read_pb, to_proto, type_of  # noqa: E402
 
 for file in sorted((Path(__file__).parent / "cases").glob("[a-z]*.py")):
@@ -114,7 +115,7 @@ def make(name, parent):
     network.save(folder)
     for k, (tensor, array) in enumerate(network.inputs.items()):
         write_pb(data / f"input_{k}.pb", tensor, array, network.types[tensor])
-    model = network.model()
+    model = rewritten(network.model())
     spec, exact = (execute(model, network.inputs, real) for real in (np.float32, np.longdouble))
     by = {"numpy_f32spec": spec.values, "numpy_exact": exact.values}
     by["ort_all"] = run_oracle(folder, network, "all", data)

@@ -25,6 +25,8 @@ def four_or_sixteen(network, *types):
     "qdq_conv_s8_per_channel": dict(x_type=INT8, y_type=INT8, axis=0),
     "qdq_conv_s8_real": dict(x_type=INT8, y_type=INT8, axis=0, real=True),
     "qdq_conv_no_bias": dict(bias=False, axis=0),
+    "qdq_conv_float_bias": dict(bias="float", axis=0),
+    "qdq_conv_float_bias_ties": dict(bias="float", power_of_two=True),
     "qdq_conv_depthwise": dict(x=(1, 6, 8, 8), w=(6, 1, 3, 3), group=6, axis=0, real=True),
     "qdq_conv_relu": dict(between=["Relu"], axis=0),
     "qdq_conv_relu6": dict(between=["Clip"]),
@@ -52,7 +54,9 @@ def conv(network, x=(1, 3, 8, 8), w=(4, 3, 3, 3), x_type=UINT8, w_type=INT8, y_t
         weights = np.float32(network.codes(INT8, *w) * 2.0**-7)
         weights.reshape(-1)[0] = 127 * 2.0**-7
     names.append(network.weights("w", weights, w_type, axis))
-    if bias:
+    if bias == "float":
+        names.append(network.constant("b", network.reals(w[0], spread=0.3)))
+    elif bias:
         names.append(network.bias("b", network.reals(w[0], spread=3), "x_scale", "w_scale"))
     y = network.add("Conv", *names, **attributes)
     for op in between:
@@ -72,6 +76,7 @@ def conv(network, x=(1, 3, 8, 8), w=(4, 3, 3, 3), x_type=UINT8, w_type=INT8, y_t
     "qdq_gemm_s8_real": dict(a_type=INT8, y_type=INT8, axis=0, real=True),
     "qdq_gemm_per_column": dict(axis=0),
     "qdq_gemm_untransposed": dict(turned=False),
+    "qdq_gemm_float_bias": dict(bias="float", real=True),
     "qdq_gemm_no_bias": dict(bias=False, real=True),
     "qdq_gemm_relu": dict(between="Relu"),
     "qdq_gemm_s4_weights": dict(w_type=INT4, axis=0),
@@ -81,7 +86,9 @@ def gemm(network, a_type=UINT8, w_type=INT8, y_type=UINT8, axis=None, turned=Tru
     network.input("a", network.reals(4, 20))
     names = [network.quantized("a", a_type)]
     names.append(network.weights("w", network.reals(*(7, 20) if turned else (20, 7)), w_type, axis))
-    if bias:
+    if bias == "float":
+        names.append(network.constant("b", network.reals(7, spread=0.3)))
+    elif bias:
         names.append(network.bias("b", network.reals(7, spread=3), "a_scale", "w_scale"))
     y = network.add("Gemm", *names, **({"transB": 1} if turned else {}))
     return finish(network, network.add(between, y) if between else y, y_type, real)
@@ -116,17 +123,59 @@ def qdq_matmul_two_activations(network):
 
 
 @cases({
+    "qdq_rounded_conv": dict(op="Conv"),
+    "qdq_rounded_conv_relu_s8": dict(op="Conv", onnx_type=INT8, between=["Relu"]),
+    "qdq_rounded_conv_maxpool": dict(op="Conv", between=["Relu", "MaxPool"]),
+    "qdq_rounded_conv_transpose_reshape": dict(op="Conv", onnx_type=INT8, between=["Transpose", "Reshape"], real=True),
+    "qdq_rounded_conv_flatten": dict(op="Conv", between=["Flatten"]),  # Flatten stops it
+    "qdq_rounded_conv_float_weights": dict(op="Conv", real_weights=True),
+    "qdq_rounded_conv_u16": dict(op="Conv", onnx_type=UINT16),
+    "qdq_rounded_convtranspose": dict(op="ConvTranspose"),
+    "qdq_rounded_convtranspose_float_weights": dict(op="ConvTranspose", real_weights=True),
+    "qdq_rounded_gemm": dict(op="Gemm"),
+    "qdq_rounded_gemm_float_weights": dict(op="Gemm", real_weights=True),
+    "qdq_rounded_matmul_add": dict(op="MatMul"),
+    "qdq_rounded_matmul_add_float_weights": dict(op="MatMul", real_weights=True),
+})  # fmt: skip
+def rounded(network, op, onnx_type=UINT8, between=(), real=False, real_weights=False, **attributes):
+    """Real biases, at so coarse a scale that their rounding to integers shows, and real weights. The ifmap is mostly 0."""
+    four_or_sixteen(network, onnx_type)
+    shape, w = ((2, 3, 6, 6), (4, 3, 3, 3)) if op == "Conv" else ((4, 8), (8, 5))
+    if op == "ConvTranspose":
+        shape, w = (2, 3, 4, 4), (3, 4, 2, 2)
+    network.input("x", network.reals(*shape, spread=20) * (network.random.random(shape) < 0.05))
+    x = network.quantized("x", onnx_type)
+    reals = network.reals(*w, spread=20)
+    weight = network.constant("w", reals) if real_weights else network.weights("w", reals)
+    channels = {"Conv": w[0], "ConvTranspose": w[1]}.get(op, w[1])
+    bias = network.constant("b", network.reals(channels))
+    if op == "MatMul":
+        y = network.add("Add", network.add("MatMul", x, weight), bias)
+    else:
+        y = network.add(op, x, weight, bias, **attributes)
+    more = {"MaxPool": {"kernel_shape": [2, 2]}, "Transpose": {"perm": [0, 2, 3, 1]}}
+    for step in between:
+        inputs = [y, network.constant("shape", np.int64([2, -1]))] if step == "Reshape" else [y]
+        y = network.add(step, *inputs, **more.get(step, {}))
+    return finish(network, y, onnx_type, real, keep=0.01)
+
+
+@cases({
     "qdq_add_u8": dict(op="Add"),
     "qdq_add_u8_ties": dict(op="Add", zeros=(121, 97, 131), power_of_two=True),
     "qdq_add_s8_ties": dict(op="Add", onnx_type=INT8, zeros=(5, -11, 3), power_of_two=True),
     "qdq_add_s8_real_ties": dict(op="Add", onnx_type=INT8, zeros=(5, -11, 3), power_of_two=True, real=True),
+    "qdq_add_s8_maxpool_ties": dict(op="Add", onnx_type=INT8, zeros=(5, -11, 3), power_of_two=True, pool=True),
+    "qdq_add_s8_maxpool_real_ties": dict(op="Add", onnx_type=INT8, zeros=(5, -11, 3), power_of_two=True, pool=True,
+                                         real=True),
     "qdq_add_relu": dict(op="Add", between="Relu"),
     "qdq_add_broadcast": dict(op="Add", b=(1, 4, 1, 1)),
     "qdq_mul_s8": dict(op="Mul", onnx_type=INT8),
     "qdq_mul_s8_real_ties": dict(op="Mul", onnx_type=INT8, zeros=(5, -11, 3), power_of_two=True, real=True),
     "qdq_mul_u8_broadcast": dict(op="Mul", b=(1, 4, 1, 1)),
 })  # fmt: skip
-def binary(network, op, b=(1, 4, 6, 6), onnx_type=UINT8, between=None, power_of_two=False, zeros=None, real=False):
+def binary(network, op, b=(1, 4, 6, 6), onnx_type=UINT8, between=None, power_of_two=False, zeros=None, real=False,
+           pool=False):  # fmt: skip
     if zeros is None:
         network.input("a", network.reals(1, 4, 6, 6)), network.input("b", network.reals(*b, spread=0.7))
         left, right = network.quantized("a", onnx_type), network.quantized("b", onnx_type)
@@ -140,6 +189,8 @@ def binary(network, op, b=(1, 4, 6, 6), onnx_type=UINT8, between=None, power_of_
         codes = network.add("QuantizeLinear", name, f"{name}_scale", f"{name}_zero")
         parts.append(network.add("DequantizeLinear", codes, f"{name}_scale", f"{name}_zero"))
     y = network.add(op, *parts)
+    if pool:
+        y = network.add("MaxPool", y, kernel_shape=[2, 2])
     network.parameters("y", 2.0**-4, zeros[2], onnx_type)
     codes = network.add("QuantizeLinear", y, "y_scale", "y_zero", to="y_codes" if real else "y")
     return network.output(network.add("DequantizeLinear", codes, "y_scale", "y_zero", to="y") if real else codes)
