@@ -9,12 +9,13 @@ Graph fuse(Graph graph, FuseFor fuse_for) {
   fold_constants(graph, {.keep_quantized_constants = true});
   separate_qonnx_codes(graph, fuse_for);
   state_zero_points(graph);
+  if (fuse_for == FuseFor::kFile) join_double_pairs(graph);
   note_code_formats(graph);
   std::set<std::string> unsigned_values = seen_as_unsigned(graph);
-  sink_dequantize(graph);
+  const std::set<std::string> real_values = sink_dequantize(graph);
   raise_quantize(graph, fuse_for, unsigned_values);
-  fuse_quantized_operators(graph, fuse_for, unsigned_values);
-  if (fuse_for == FuseFor::kFile) round_constants(graph);
+  fuse_quantized_operators(graph, fuse_for, unsigned_values, real_values);
+  if (fuse_for == FuseFor::kFile) round_constants(graph, real_values);
   fuse_dequantized_products(graph);
   fold_constants(graph, {});
   remove_unused(graph);

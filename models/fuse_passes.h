@@ -13,11 +13,15 @@ void separate_qonnx_codes(Graph& graph, FuseFor fuse_for);
 // QuantizeLinear and DequantizeLinear without zero point get the one that it stands for, where the
 // type of the codes is known.
 void state_zero_points(Graph& graph);
+// Quantized, dequantized and at once quantized again: ONNX Runtime makes one quantization of it,
+// over the intersection of both ranges.
+void join_double_pairs(Graph& graph);
 // A Clip of codes says how many bits they have: the graph's formats. Clipped weights are constants.
 void note_code_formats(Graph& graph);
 // DequantizeLinear moves behind data movement and max-pooling; QuantizeLinear of a value that was
-// dequantized with the same parameters goes away.
-void sink_dequantize(Graph& graph);
+// dequantized with the same parameters goes away. Returns the real values that ONNX Runtime does
+// not see as dequantized, since it moves past less.
+std::set<std::string> sink_dequantize(Graph& graph);
 // QuantizeLinear (and the Clip of codes behind it) moves before data movement and max-pooling that
 // nobody else reads: for a file what ONNX Runtime moves it before, for a datapath all, and Concat,
 // too. New codes that are seen as unsigned are added.
@@ -27,11 +31,13 @@ void raise_quantize(Graph& graph, FuseFor fuse_for, std::set<std::string>& unsig
 std::set<std::string> seen_as_unsigned(const Graph& graph);
 // DequantizeLinear -> [operator] -> [Relu, Clip] -> QuantizeLinear [-> Clip] becomes one node;
 // without operator for a datapath only.
+// real_values: what sink_dequantize() returned; in a file constants beside them are not rounded.
 void fuse_quantized_operators(Graph& graph, FuseFor fuse_for,
-                              const std::set<std::string>& unsigned_values);
+                              const std::set<std::string>& unsigned_values,
+                              const std::set<std::string>& real_values);
 // Real biases and weights of a Conv, ConvTranspose or Gemm that stays real between DequantizeLinear
 // and QuantizeLinear become what ONNX Runtime rounds them to.
-void round_constants(Graph& graph);
+void round_constants(Graph& graph, const std::set<std::string>& real_values);
 // Conv, MatMul and Gemm of integers whose result is real become ConvDequantized,
 // MatMulDequantized and QGemm without output scale.
 void fuse_dequantized_products(Graph& graph);

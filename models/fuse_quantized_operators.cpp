@@ -43,8 +43,12 @@ int64_t attribute(const GraphNode& node, const std::string& name, int64_t otherw
 
 class OperatorFuser {
  public:
-  OperatorFuser(Graph& graph, FuseFor fuse_for, const std::set<std::string>& unsigned_values)
-      : editor_(graph), fuse_for_(fuse_for), unsigned_values_(unsigned_values) {}
+  OperatorFuser(Graph& graph, FuseFor fuse_for, const std::set<std::string>& unsigned_values,
+                const std::set<std::string>& real_values)
+      : editor_(graph),
+        fuse_for_(fuse_for),
+        unsigned_values_(unsigned_values),
+        real_values_(real_values) {}
 
   void run() {
     std::vector<GraphNode> nodes = std::move(editor_.graph().nodes);
@@ -201,9 +205,11 @@ class OperatorFuser {
 
   std::optional<GraphNode> quantized(const GraphNode& real, const OutputQuantization& output) {
     if (real.op_type == "Conv" || real.op_type == "MatMul" || real.op_type == "Gemm") {
-      const bool weights =
-          fuse_for_ == FuseFor::kFile && (real.op_type != "MatMul" || real.inputs.size() > 2);
-      return quantized_product(editor_, real, {output.scale, output.zero_point, weights});
+      const bool datapath = fuse_for_ == FuseFor::kDatapath;
+      const bool rounded = datapath || !real_values_.contains(real.inputs.at(0));
+      const bool weights = !datapath && (real.op_type != "MatMul" || real.inputs.size() > 2);
+      return quantized_product(editor_, real,
+                               {output.scale, output.zero_point, rounded, rounded && weights});
     }
     GraphNode node;
     node.domain = kMicrosoftDomain;
@@ -293,7 +299,7 @@ class OperatorFuser {
 
   GraphEditor editor_;
   FuseFor fuse_for_;
-  const std::set<std::string>& unsigned_values_;
+  const std::set<std::string>&unsigned_values_, &real_values_;
 };
 
 }  // namespace
@@ -329,8 +335,9 @@ std::set<std::string> seen_as_unsigned(const Graph& graph) {
 }
 
 void fuse_quantized_operators(Graph& graph, FuseFor fuse_for,
-                              const std::set<std::string>& unsigned_values) {
-  OperatorFuser(graph, fuse_for, unsigned_values).run();
+                              const std::set<std::string>& unsigned_values,
+                              const std::set<std::string>& real_values) {
+  OperatorFuser(graph, fuse_for, unsigned_values, real_values).run();
 }
 
 }  // namespace widthwise

@@ -13,6 +13,9 @@ bool moves_elements(const GraphNode& node);
 // moved, laid end to end. The first `moved_inputs` inputs are moved; others are parameters.
 using Sources = std::vector<std::vector<int64_t>>;
 
+// Those that ONNX Runtime moves QuantizeLinear and DequantizeLinear past, and MaxPool.
+bool onnx_runtime_passes(const GraphNode& node);
+
 void lower_movement(const NodeView& node, LayerBuilder& builder, size_t moved_inputs,
                     const Sources& sources);
 // The same on bound inputs of one element type, with the outputs' shapes.

@@ -121,12 +121,12 @@ std::optional<GraphNode> quantized_product(GraphEditor& editor, const GraphNode&
     return std::nullopt;
   const bool to_codes = !output.scale.empty();
   auto w = editor.dequantized(real.inputs[1]);
-  if (!w && to_codes && output.quantize_weights) w = quantized_weight(editor, real.inputs[1]);
+  if (!w && output.quantize_weights) w = quantized_weight(editor, real.inputs[1]);
   if (!w || w->zero_point.empty() || !along_output_channels(editor, real, *w)) return std::nullopt;
   const bool gemm = real.op_type == "Gemm", conv = real.op_type == "Conv";
   std::string bias;
   if (real.inputs.size() > 2 && !real.inputs[2].empty()) {
-    const auto codes = integer_bias(editor, real, *x, *w, to_codes);
+    const auto codes = integer_bias(editor, real, *x, *w, output.round_bias);
     if (!codes) return std::nullopt;
     bias = *codes;
   }

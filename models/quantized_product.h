@@ -8,15 +8,15 @@ namespace widthwise {
 // The quantization of a product's result: initializers of one element. Both empty: it stays real.
 struct ProductOutput {
   std::string scale, zero_point;
-  bool quantize_weights = false;  // real ones, too, as ONNX Runtime does
+  bool round_bias = false;        // a constant real one becomes integers
+  bool quantize_weights = false;  // and real weights, as ONNX Runtime does it
 };
 
 // A Conv, MatMul or Gemm (a MatMul may have a third input, its bias) of dequantized operands as
 // QLinearConv, QLinearMatMul or QGemm; if the result stays real as ConvDequantized,
-// MatMulDequantized or QGemm without output scale. Its name and outputs are the caller's to set. In
-// front of a quantized result a constant real bias becomes integers. Nothing where the integers
-// alone do not say it: operands that are not dequantized, scales along another axis than the output
-// channels, a bias at another scale than ifmap * weight.
+// MatMulDequantized or QGemm without output scale. Its name and outputs are the caller's to set.
+// Nothing where the integers alone do not say it: operands that are not dequantized, scales along
+// another axis than the output channels, a bias at another scale than ifmap * weight.
 std::optional<GraphNode> quantized_product(GraphEditor& editor, const GraphNode& real,
                                            const ProductOutput& output);
 

@@ -64,9 +64,7 @@ class Raiser {
   bool passes(const GraphNode& move) const {
     if (move.domain != kOnnxDomain || move.inputs.empty()) return false;
     const std::string& op = move.op_type;
-    if (fuse_for_ == FuseFor::kFile)
-      return op == "MaxPool" || op == "Reshape" || op == "Slice" || op == "Squeeze" ||
-             op == "Transpose" || op == "Unsqueeze";
+    if (fuse_for_ == FuseFor::kFile) return onnx_runtime_passes(move);
     // Codes that are joined after they were dequantized keep their scales: QLinearConcat.
     if (op == "Concat")
       return std::any_of(move.inputs.begin(), move.inputs.end(), [&](const std::string& value) {

@@ -21,7 +21,8 @@ Tensor reals_of(const Tensor& codes, const Dequantized& d, const std::vector<flo
 
 class ConstantRounder {
  public:
-  explicit ConstantRounder(Graph& graph) : editor_(graph), readers_(reader_counts(graph)) {}
+  ConstantRounder(Graph& graph, const std::set<std::string>& real_values)
+      : editor_(graph), readers_(reader_counts(graph)), real_values_(real_values) {}
 
   void run() {
     std::vector<GraphNode> nodes = std::move(editor_.graph().nodes);
@@ -57,7 +58,7 @@ class ConstantRounder {
   void round(GraphNode& node) {
     const auto x = editor_.dequantized(node.inputs[0]);
     auto w = editor_.dequantized(node.inputs[1]);
-    if (!x || !x->per_tensor()) return;
+    if (!x || !x->per_tensor() || real_values_.contains(node.inputs[0])) return;
     const bool is_real = !w;
     if (is_real) w = quantized_weight(editor_, node.inputs[1]);
     const Tensor* codes = w ? editor_.constant(w->codes) : nullptr;
@@ -83,10 +84,13 @@ class ConstantRounder {
 
   GraphEditor editor_;
   std::map<std::string, int> readers_;
+  const std::set<std::string>& real_values_;
 };
 
 }  // namespace
 
-void round_constants(Graph& graph) { ConstantRounder(graph).run(); }
+void round_constants(Graph& graph, const std::set<std::string>& real_values) {
+  ConstantRounder(graph, real_values).run();
+}
 
 }  // namespace widthwise

@@ -37,13 +37,14 @@ class Sinker {
  public:
   explicit Sinker(Graph& graph) : editor_(graph) {}
 
-  void run() {
+  std::set<std::string> run() {
     std::vector<GraphNode> nodes = std::move(editor_.graph().nodes);
     for (GraphNode& node : nodes) {
       editor_.apply_replacements(node);
       if (!sink(node) && !cancel(node)) editor_.keep(std::move(node));
     }
     editor_.finish();
+    return std::move(real_values_);
   }
 
  private:
@@ -138,7 +139,10 @@ class Sinker {
     const std::vector<std::string> codes = move.outputs;
     if (!evaluated(move)) editor_.keep(std::move(move));
     for (size_t i = 0; i < codes.size(); ++i) {
-      if (!codes[i].empty()) editor_.keep(dequantize_node(codes[i], d, node.outputs[i]));
+      if (codes[i].empty()) continue;
+      editor_.keep(dequantize_node(codes[i], d, node.outputs[i]));
+      if (!onnx_runtime_passes(node) || real_values_.contains(node.inputs[0]))
+        real_values_.insert(node.outputs[i]);
     }
   }
 
@@ -178,10 +182,11 @@ class Sinker {
   }
 
   GraphEditor editor_;
+  std::set<std::string> real_values_;
 };
 
 }  // namespace
 
-void sink_dequantize(Graph& graph) { Sinker(graph).run(); }
+std::set<std::string> sink_dequantize(Graph& graph) { return Sinker(graph).run(); }
 
 }  // namespace widthwise

@@ -114,6 +114,25 @@ def matmul(network, a=(4, 16), a_type=UINT8, w_type=INT8, y_type=UINT8, axis=Non
     return finish(network, y, y_type)
 
 
+@cases({
+    "qdq_twice_nested": dict(scales=(0.05, 0.02), zeros=(120, 130)),
+    "qdq_twice_overlapping": dict(scales=(0.02, 0.017), zeros=(60, 190)),
+    "qdq_twice_s8": dict(scales=(0.02, 0.017), zeros=(-30, 40), onnx_type=INT8),
+    "qdq_twice_two_types": dict(scales=(0.02, 0.017), zeros=(60, 40), second=INT8),  # both stay
+    "qdq_twice_codes": dict(scales=(0.02, 0.017), zeros=(60, 190), real=False),  # both stay
+})  # fmt: skip
+def twice(network, scales, zeros, onnx_type=UINT8, second=None, real=True):
+    """Quantized, dequantized and at once quantized again, as rescaling is written."""
+    network.input("x", network.reals(4, 64))
+    x, codes = "x", None
+    for name, scale, zero, of in zip("ab", scales, zeros, (onnx_type, second or onnx_type)):
+        network.parameters(name, scale, zero, of)
+        codes = network.add("QuantizeLinear", x, f"{name}_scale", f"{name}_zero", to=f"{name}_codes")
+        if real or name == "a":
+            x = network.add("DequantizeLinear", codes, f"{name}_scale", f"{name}_zero")
+    return network.output(x if real else codes)
+
+
 @case
 def qdq_matmul_two_activations(network):
     """Both operands come at run time, as in attention."""
