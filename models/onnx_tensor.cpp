@@ -149,7 +149,7 @@ std::string read_external(const Place& place, const TensorProto& proto, const fs
   if (length < 0) length = wanted;
   if (error || offset > size || length > size - offset) {
     place.refuse("external_data",
-                 fmt::format("asks for bytes {}..{} of {}, which has {}", offset, offset + length,
+                 fmt::format("asks for {} bytes from {} on of {}, which has {}", length, offset,
                              location, size),
                  "copy the data file again");
   }

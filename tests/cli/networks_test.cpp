@@ -4,7 +4,6 @@
 #include <unistd.h>
 
 #include <nlohmann/json.hpp>
-#include <regex>
 #include <set>
 #include <thread>
 
@@ -80,8 +79,7 @@ class Networks : public testing::Test {
     const Outcome outcome = run(arguments);
     EXPECT_EQ(outcome.exit_code, 1) << outcome.err;
     EXPECT_EQ(outcome.out, "");
-    EXPECT_TRUE(std::regex_match(outcome.err, std::regex("widthwise: [^\n]+\\.\n  fix: [^\n]+\n")))
-        << outcome.err;
+    EXPECT_THAT(outcome.err, testing::MatchesRegex("widthwise: [^\n]+\\.\n  fix: [^\n]+\n"));
     for (const std::string& part : parts) EXPECT_THAT(outcome.err, HasSubstr(part));
     EXPECT_EQ(entries(), before) << "something was left behind";
   }
