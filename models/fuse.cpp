@@ -12,7 +12,7 @@ Graph fuse(Graph graph, FuseFor fuse_for) {
   if (fuse_for == FuseFor::kFile) join_double_pairs(graph);
   note_code_formats(graph);
   std::set<std::string> unsigned_values = seen_as_unsigned(graph);
-  const std::set<std::string> real_values = sink_dequantize(graph);
+  const std::set<std::string> real_values = sink_dequantize(graph, unsigned_values);
   raise_quantize(graph, fuse_for, unsigned_values);
   fuse_quantized_operators(graph, fuse_for, unsigned_values, real_values);
   if (fuse_for == FuseFor::kFile) round_constants(graph, real_values);

@@ -20,8 +20,9 @@ void join_double_pairs(Graph& graph);
 void note_code_formats(Graph& graph);
 // DequantizeLinear moves behind data movement and max-pooling; QuantizeLinear of a value that was
 // dequantized with the same parameters goes away. Returns the real values that ONNX Runtime does
-// not see as dequantized, since it moves past less.
-std::set<std::string> sink_dequantize(Graph& graph);
+// not see as dequantized, since it moves past less. What is moved of unsigned values is added to
+// them.
+std::set<std::string> sink_dequantize(Graph& graph, std::set<std::string>& unsigned_values);
 // QuantizeLinear (and the Clip of codes behind it) moves before data movement and max-pooling that
 // nobody else reads: for a file what ONNX Runtime moves it before, for a datapath all, and Concat,
 // too. New codes that are seen as unsigned are added.

@@ -34,13 +34,6 @@ int64_t code_of(double limit, const OutputQuantization& q) {
   return std::clamp(code + q.zero_point_value, q.format.min(), q.format.max());
 }
 
-int64_t attribute(const GraphNode& node, const std::string& name, int64_t otherwise) {
-  const auto found = node.attributes.find(name);
-  const auto* value =
-      found == node.attributes.end() ? nullptr : std::get_if<int64_t>(&found->second);
-  return value == nullptr ? otherwise : *value;
-}
-
 class OperatorFuser {
  public:
   OperatorFuser(Graph& graph, FuseFor fuse_for, const std::set<std::string>& unsigned_values,
@@ -268,7 +261,9 @@ class OperatorFuser {
   // Appends codes, scale and zero point of a value that was dequantized with one scale.
   bool add_operand(const std::string& value, std::vector<std::string>& inputs) {
     const auto d = editor_.dequantized(value);
-    if (!d || !d->per_tensor() || d->zero_point.empty()) return false;
+    if (!d || !d->per_tensor() || d->zero_point_tensor == nullptr ||
+        integer_format(d->zero_point_tensor->type())->bits > 16)
+      return false;
     inputs.insert(inputs.end(), {d->codes, d->scale, d->zero_point});
     return true;
   }
@@ -290,9 +285,9 @@ class OperatorFuser {
     if (!fused) return false;
     GraphNode& changed = editor_.writer_to_change(node.inputs[0]);
     changed.attributes["q_min"] =
-        std::clamp(attribute(changed, "q_min", clip->low), clip->low, clip->high);
+        std::clamp(attribute_of(changed, "q_min", clip->low), clip->low, clip->high);
     changed.attributes["q_max"] =
-        std::clamp(attribute(changed, "q_max", clip->high), clip->low, clip->high);
+        std::clamp(attribute_of(changed, "q_max", clip->high), clip->low, clip->high);
     editor_.rename_output(node.inputs[0], node.outputs[0]);
     return true;
   }

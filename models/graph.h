@@ -28,6 +28,14 @@ struct GraphNode {
   std::string domain = kOnnxDomain;
 };
 
+// An attribute of this type, else `otherwise`; checked_operator() refuses other types later.
+template <class T>
+T attribute_of(const GraphNode& node, const std::string& name, T otherwise) {
+  const auto found = node.attributes.find(name);
+  const T* value = found == node.attributes.end() ? nullptr : std::get_if<T>(&found->second);
+  return value == nullptr ? otherwise : *value;
+}
+
 // An input or output as the file declares it. kSymbolic: an open extent.
 struct GraphValue {
   static constexpr int64_t kSymbolic = -1;

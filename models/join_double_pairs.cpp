@@ -11,16 +11,14 @@ struct Quantization {
   float scale;
   int64_t zero_point;
   ElementType type;
+  bool operator==(const Quantization&) const = default;
 };
 
 class PairJoiner {
  public:
   explicit PairJoiner(Graph& graph) : editor_(graph) {
     for (const GraphNode& node : graph.nodes) {
-      for (const std::string& value : node.inputs) {
-        if (node.op_type != "DequantizeLinear" || node.domain != kOnnxDomain)
-          read_otherwise_.insert(value);
-      }
+      for (const std::string& value : node.inputs) readers_[value].push_back(node);
     }
   }
 
@@ -46,7 +44,7 @@ class PairJoiner {
         zero_point->elements() != 1 || scale->type() != ElementType::kFloat)
       return std::nullopt;
     const auto format = integer_format(zero_point->type());
-    if (!format || format->bits > 16) return std::nullopt;  // refused later
+    if (!format || (format->bits != 8 && format->bits != 16)) return std::nullopt;
     return Quantization{scale->values<float>()[0], zero_point->integer(0), zero_point->type()};
   }
 
@@ -68,21 +66,29 @@ class PairJoiner {
     return Quantization{scale, static_cast<int64_t>(zero_point), a.type};
   }
 
+  // Whether every reader of the codes dequantizes them as they were quantized.
+  bool only_dequantized(const std::string& codes, const GraphNode& quantize) {
+    const auto q = quantization(quantize);
+    const std::vector<GraphNode>& readers = readers_[codes];
+    return q && !readers.empty() &&
+           std::all_of(readers.begin(), readers.end(), [&](const GraphNode& reader) {
+             return reader.op_type == "DequantizeLinear" && reader.inputs.at(0) == codes &&
+                    quantization(reader) == q;
+           });
+  }
+
   bool join(const GraphNode& second) {
     if (second.op_type != "QuantizeLinear") return false;
     const std::string& codes = second.outputs.at(0);
-    if (editor_.is_output(codes) || read_otherwise_.contains(codes)) return false;
+    if (editor_.is_output(codes) || !only_dequantized(codes, second)) return false;
     const GraphNode* dequantize = editor_.only_reader_of(second.inputs.at(0));
     if (dequantize == nullptr || dequantize->op_type != "DequantizeLinear") return false;
     const std::string first_codes = dequantize->inputs.at(0);
     const GraphNode* first = editor_.only_reader_of(first_codes);
     if (first == nullptr || first->op_type != "QuantizeLinear") return false;
-    const auto a = quantization(*first), between = quantization(*dequantize),
-               b = quantization(second);
-    if (!a || !between || !b || a->type != b->type || a->scale != between->scale ||
-        a->zero_point != between->zero_point)
-      return false;
-    if (a->scale == b->scale && a->zero_point == b->zero_point) return false;  // goes away anyway
+    const auto a = quantization(*first), b = quantization(second);
+    if (!a || !b || a->type != b->type || quantization(*dequantize) != a) return false;
+    if (a == b) return false;  // goes away anyway
     const auto q = intersection(*a, *b);
     if (!q) return false;
     Tensor zero_point(q->type, {});
@@ -101,7 +107,7 @@ class PairJoiner {
   }
 
   GraphEditor editor_;
-  std::set<std::string> read_otherwise_;                    // by another than a DequantizeLinear
+  std::map<std::string, std::vector<GraphNode>> readers_;   // as the graph was
   std::map<std::string, std::vector<std::string>> joined_;  // codes that are gone: the parameters
 };
 

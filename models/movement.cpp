@@ -25,10 +25,12 @@ bool moves_elements(const GraphNode& node) {
   return kMoves.contains(node.op_type);
 }
 
-bool onnx_runtime_passes(const GraphNode& node) {
-  static const std::set<std::string> kPassed = {"MaxPool", "Reshape",   "Slice",
-                                                "Squeeze", "Transpose", "Unsqueeze"};
-  return node.domain == kOnnxDomain && kPassed.contains(node.op_type);
+bool onnx_runtime_passes(const GraphNode& node, int opset) {
+  static const std::set<std::string> kPassed = {"Reshape", "Slice", "Squeeze", "Transpose",
+                                                "Unsqueeze"};
+  constexpr int kMaxPoolOfCodes = 12;  // the opset in which it got integers
+  return node.domain == kOnnxDomain && (kPassed.contains(node.op_type) ||
+                                        (node.op_type == "MaxPool" && opset >= kMaxPoolOfCodes));
 }
 
 void lower_movement(const NodeView& node, LayerBuilder& builder, size_t moved_inputs,

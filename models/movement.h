@@ -13,8 +13,8 @@ bool moves_elements(const GraphNode& node);
 // moved, laid end to end. The first `moved_inputs` inputs are moved; others are parameters.
 using Sources = std::vector<std::vector<int64_t>>;
 
-// Those that ONNX Runtime moves QuantizeLinear and DequantizeLinear past, and MaxPool.
-bool onnx_runtime_passes(const GraphNode& node);
+// What ONNX Runtime moves QuantizeLinear and DequantizeLinear past: some of these, and MaxPool.
+bool onnx_runtime_passes(const GraphNode& node, int opset);
 
 void lower_movement(const NodeView& node, LayerBuilder& builder, size_t moved_inputs,
                     const Sources& sources);

@@ -2,31 +2,34 @@
 
 #include <algorithm>
 #include <cmath>
-#include <limits>
 
 #include "models/operator.h"
 
 namespace widthwise {
 namespace {
 
-template <class T>
-T attribute(const GraphNode& node, const std::string& name, T otherwise) {
-  const auto found = node.attributes.find(name);
-  const T* value = found == node.attributes.end() ? nullptr : std::get_if<T>(&found->second);
-  return value == nullptr ? otherwise : *value;
+// Of the weight: output channels.
+size_t output_axis(const GraphNode& real, size_t rank) {
+  if (real.op_type == "Conv") return 0;
+  if (real.op_type == "ConvTranspose") return 1;
+  return attribute_of<int64_t>(real, "transB", 0) != 0 ? 0 : rank - 1;
 }
 
-// Scales and zero points along the output channels: axis 0 of a Conv's weight and of a transposed
-// Gemm's, the last one otherwise.
+// Whether scales and zero points are along the output channels, or one for all.
 bool along_output_channels(const GraphEditor& editor, const GraphNode& real, const Dequantized& w) {
   if (w.per_tensor()) return true;
   const Tensor* codes = editor.constant(w.codes);
-  if (codes == nullptr) return false;
+  if (codes == nullptr || codes->rank() < 2) return false;
   const auto rank = static_cast<int64_t>(codes->rank());
   const int64_t axis = w.axis < 0 ? w.axis + rank : w.axis;
-  const bool first = real.op_type == "Conv" || attribute<int64_t>(real, "transB", 0) != 0;
-  return axis >= 0 && axis < rank && axis == (first ? 0 : rank - 1) &&
-         codes->shape()[static_cast<size_t>(axis)] == w.scale_tensor->elements();
+  const size_t wanted = output_axis(real, codes->rank());
+  return axis == static_cast<int64_t>(wanted) &&
+         codes->shape()[wanted] == w.scale_tensor->elements();
+}
+
+// int32, the bias, is no operand.
+bool is_operand(const Dequantized& d) {
+  return d.zero_point_tensor != nullptr && integer_format(d.zero_point_tensor->type())->bits <= 16;
 }
 
 // The integers of a bias whose scale is ifmap * weight, or of a real one; nothing otherwise.
@@ -36,9 +39,7 @@ std::optional<std::string> integer_bias(GraphEditor& editor, const GraphNode& re
   const std::string& value = real.inputs[2];
   const auto bias = editor.dequantized(value);
   if (!bias && round_real) {
-    const Tensor* weight = editor.constant(w.codes);
-    if (weight == nullptr) return std::nullopt;
-    auto codes = rounded_bias(editor, value, x, w, output_channels(real, *weight));
+    auto codes = rounded_bias(editor, real, x, w);
     if (!codes) return std::nullopt;
     return editor.add_constant(value + "_codes", std::move(*codes));
   }
@@ -62,31 +63,28 @@ std::optional<std::string> integer_bias(GraphEditor& editor, const GraphNode& re
 
 }  // namespace
 
-int64_t output_channels(const GraphNode& node, const Tensor& weight) {
-  if (weight.rank() == 0) return 0;
-  if (node.op_type == "ConvTranspose" && weight.rank() > 1)
-    return weight.shape()[1] *
-           std::clamp<int64_t>(attribute<int64_t>(node, "group", 1), 0, 1 << 20);
-  const bool first = node.op_type == "Conv" || attribute<int64_t>(node, "transB", 0) != 0;
-  return first ? weight.shape().front() : weight.shape().back();
-}
-
-std::optional<Tensor> rounded_bias(const GraphEditor& editor, const std::string& value,
-                                   const Dequantized& x, const Dequantized& w, int64_t channels) {
-  const Tensor* bias = editor.constant(value);
-  if (bias == nullptr || bias->type() != ElementType::kFloat || bias->rank() != 1 || channels < 1 ||
-      (bias->elements() != channels && bias->elements() != 1) || !x.per_tensor())
+std::optional<Tensor> rounded_bias(const GraphEditor& editor, const GraphNode& real,
+                                   const Dequantized& x, const Dequantized& w) {
+  const Tensor *bias = editor.constant(real.inputs.at(2)), *weight = editor.constant(w.codes);
+  if (bias == nullptr || bias->type() != ElementType::kFloat || bias->rank() != 1 ||
+      weight == nullptr || weight->rank() < 2 || !x.per_tensor() ||
+      !along_output_channels(editor, real, w))
     return std::nullopt;
+  int64_t channels = weight->shape()[output_axis(real, weight->rank())];
+  if (real.op_type == "ConvTranspose")
+    channels *= std::clamp<int64_t>(attribute_of<int64_t>(real, "group", 1), 0, 1 << 20);
   const auto reals = bias->values<float>(), scales = w.scale_tensor->values<float>();
-  if (scales.size() != 1 && std::ssize(scales) != channels) return std::nullopt;
+  if (channels < 1 || (std::ssize(reals) != channels && reals.size() != 1) ||
+      (std::ssize(scales) != channels && scales.size() != 1))
+    return std::nullopt;
   const float ifmap_scale = x.scale_tensor->values<float>()[0];
   std::vector<int32_t> codes;
   for (size_t c = 0; c < static_cast<size_t>(channels); ++c) {
     const float scale = ifmap_scale * scales[scales.size() == 1 ? 0 : c];
     const float code = std::nearbyint(reals[reals.size() == 1 ? 0 : c] / scale);
     constexpr float kEnd = 2147483648.0F;
-    codes.push_back(code >= -kEnd && code < kEnd ? static_cast<int32_t>(code)
-                                                 : std::numeric_limits<int32_t>::min());
+    if (!(code >= -kEnd && code < kEnd)) return std::nullopt;
+    codes.push_back(static_cast<int32_t>(code));
   }
   return Tensor(ElementType::kInt32, {channels}, codes);
 }
@@ -96,9 +94,9 @@ std::optional<Dequantized> quantized_weight(GraphEditor& editor, const std::stri
   if (weight == nullptr || weight->type() != ElementType::kFloat || weight->elements() == 0)
     return std::nullopt;
   const auto reals = weight->values<float>();
-  const auto [low, high] = std::minmax_element(reals.begin(), reals.end());
-  constexpr float kLeast = 1e-30F, kMost = 1e30F;  // ranges whose scale is an ordinary number
-  if (!(*high - *low > kLeast) || !(*low > -kMost) || !(*high < kMost)) return std::nullopt;
+  const auto [least, greatest] = std::minmax_element(reals.begin(), reals.end());
+  const float range = std::max(*greatest, 0.0F) - std::min(*least, 0.0F);
+  if (range != 0 && !std::isnormal(range / 255)) return std::nullopt;  // no scale
   GraphNode quantize;
   quantize.op_type = "DynamicQuantizeLinear";
   quantize.inputs = {value};
@@ -116,13 +114,13 @@ std::optional<GraphNode> quantized_product(GraphEditor& editor, const GraphNode&
                                            const ProductOutput& output) {
   if (real.inputs.size() < 2 || real.outputs.size() != 1) return std::nullopt;
   const auto x = editor.dequantized(real.inputs[0]);
-  if (!x || !x->per_tensor() || x->zero_point.empty()) return std::nullopt;
-  if (attribute(real, "alpha", 1.0F) != 1 || attribute(real, "beta", 1.0F) != 1)
+  if (!x || !x->per_tensor() || !is_operand(*x)) return std::nullopt;
+  if (attribute_of(real, "alpha", 1.0F) != 1 || attribute_of(real, "beta", 1.0F) != 1)
     return std::nullopt;
   const bool to_codes = !output.scale.empty();
   auto w = editor.dequantized(real.inputs[1]);
   if (!w && output.quantize_weights) w = quantized_weight(editor, real.inputs[1]);
-  if (!w || w->zero_point.empty() || !along_output_channels(editor, real, *w)) return std::nullopt;
+  if (!w || !is_operand(*w) || !along_output_channels(editor, real, *w)) return std::nullopt;
   const bool gemm = real.op_type == "Gemm", conv = real.op_type == "Conv";
   std::string bias;
   if (real.inputs.size() > 2 && !real.inputs[2].empty()) {

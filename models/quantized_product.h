@@ -20,13 +20,12 @@ struct ProductOutput {
 std::optional<GraphNode> quantized_product(GraphEditor& editor, const GraphNode& real,
                                            const ProductOutput& output);
 
-// What ONNX Runtime makes of a constant real bias [channels] whose operands x and w are codes:
-// rint(f32(bias / f32(x_scale * w_scale))) as int32, -2^31 where that is outside. Nothing for other
-// values; `channels` is the number of outputs.
-std::optional<Tensor> rounded_bias(const GraphEditor& editor, const std::string& value,
-                                   const Dequantized& x, const Dequantized& w, int64_t channels);
-// Outputs of a Conv, ConvTranspose, Gemm or MatMul with this weight.
-int64_t output_channels(const GraphNode& node, const Tensor& weight);
+// What ONNX Runtime makes of a constant real bias [channels] (or [1]), input 2 of a Conv,
+// ConvTranspose, Gemm or MatMul whose operands x and w are codes: rint(f32(bias / f32(x_scale *
+// w_scale))). Nothing for other biases, where an int32 does not hold it, and where the weight's
+// scales are not along the output channels.
+std::optional<Tensor> rounded_bias(const GraphEditor& editor, const GraphNode& real,
+                                   const Dequantized& x, const Dequantized& w);
 // What it makes of constant real weights: DynamicQuantizeLinear.
 std::optional<Dequantized> quantized_weight(GraphEditor& editor, const std::string& value);
 

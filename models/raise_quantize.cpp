@@ -61,10 +61,10 @@ class Raiser {
     return editor_.constant(node.inputs[2])->type() == ElementType::kInt8;
   }
 
-  bool passes(const GraphNode& move) const {
+  bool passes(const GraphNode& move) {
     if (move.domain != kOnnxDomain || move.inputs.empty()) return false;
     const std::string& op = move.op_type;
-    if (fuse_for_ == FuseFor::kFile) return onnx_runtime_passes(move);
+    if (fuse_for_ == FuseFor::kFile) return onnx_runtime_passes(move, editor_.graph().opset);
     // Codes that are joined after they were dequantized keep their scales: QLinearConcat.
     if (op == "Concat")
       return std::any_of(move.inputs.begin(), move.inputs.end(), [&](const std::string& value) {

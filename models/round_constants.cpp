@@ -59,18 +59,19 @@ class ConstantRounder {
     const auto x = editor_.dequantized(node.inputs[0]);
     auto w = editor_.dequantized(node.inputs[1]);
     if (!x || !x->per_tensor() || real_values_.contains(node.inputs[0])) return;
+    const Tensor* real_bias = node.inputs.size() > 2 ? editor_.constant(node.inputs[2]) : nullptr;
+    if (real_bias != nullptr && real_bias->rank() != 1) return;
     const bool is_real = !w;
     if (is_real) w = quantized_weight(editor_, node.inputs[1]);
     const Tensor* codes = w ? editor_.constant(w->codes) : nullptr;
-    if (codes == nullptr || codes->rank() < 2) return;
+    if (codes == nullptr) return;
     if (is_real) {
       const std::vector<float> scale = {w->scale_tensor->values<float>()[0]};
       node.inputs[1] =
           editor_.add_constant(node.inputs[1] + "_rounded", reals_of(*codes, *w, scale));
     }
-    if (node.inputs.size() < 3) return;
-    const int64_t channels = output_channels(node, *codes);
-    const auto bias = rounded_bias(editor_, node.inputs[2], *x, *w, channels);
+    if (real_bias == nullptr) return;
+    const auto bias = rounded_bias(editor_, node, *x, *w);
     if (!bias) return;
     std::vector<float> scales;
     for (const float scale : w->scale_tensor->values<float>())

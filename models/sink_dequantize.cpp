@@ -35,7 +35,12 @@ bool is_max_pool(const GraphNode& node) {
 
 class Sinker {
  public:
-  explicit Sinker(Graph& graph) : editor_(graph) {}
+  Sinker(Graph& graph, std::set<std::string>& unsigned_values)
+      : editor_(graph), unsigned_values_(unsigned_values) {
+    for (const GraphNode& node : graph.nodes) {
+      for (const std::string& value : node.inputs) readers_[value].push_back(node.op_type);
+    }
+  }
 
   std::set<std::string> run() {
     std::vector<GraphNode> nodes = std::move(editor_.graph().nodes);
@@ -141,9 +146,20 @@ class Sinker {
     for (size_t i = 0; i < codes.size(); ++i) {
       if (codes[i].empty()) continue;
       editor_.keep(dequantize_node(codes[i], d, node.outputs[i]));
-      if (!onnx_runtime_passes(node) || real_values_.contains(node.inputs[0]))
+      const bool passes = onnx_runtime_passes(node, editor_.graph().opset);
+      if ((!passes && !pads_convolution(node)) || real_values_.contains(node.inputs[0])) {
         real_values_.insert(node.outputs[i]);
+      } else if (unsigned_values_.contains(node.inputs[0]) &&
+                 (readers_[node.outputs[i]].size() == 1 || editor_.is_output(node.outputs[i]))) {
+        unsigned_values_.insert({codes[i], node.outputs[i]});
+      }
     }
+  }
+
+  // ONNX Runtime makes zeros around an ifmap the pads of its Conv.
+  bool pads_convolution(const GraphNode& node) {
+    const std::vector<std::string>& readers = readers_[node.outputs[0]];
+    return node.op_type == "Pad" && readers.size() == 1 && readers[0] == "Conv";
   }
 
   // Weights that are moved stay constants.
@@ -182,11 +198,15 @@ class Sinker {
   }
 
   GraphEditor editor_;
+  std::set<std::string>& unsigned_values_;
   std::set<std::string> real_values_;
+  std::map<std::string, std::vector<std::string>> readers_;  // operators, as the graph was
 };
 
 }  // namespace
 
-std::set<std::string> sink_dequantize(Graph& graph) { return Sinker(graph).run(); }
+std::set<std::string> sink_dequantize(Graph& graph, std::set<std::string>& unsigned_values) {
+  return Sinker(graph, unsigned_values).run();
+}
 
 }  // namespace widthwise

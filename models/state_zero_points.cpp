@@ -29,10 +29,8 @@ std::optional<ElementType> type_of(const Types& types, const GraphNode& node, si
 std::optional<ElementType> code_type(const Types& types, const GraphNode& node) {
   if (is_standard(node, "DequantizeLinear")) return type_of(types, node, 0);
   if (node.inputs.size() > 2 && !node.inputs[2].empty()) return type_of(types, node, 2);
-  const auto stated = node.attributes.find("output_dtype");
-  if (stated == node.attributes.end()) return ElementType::kUint8;
-  const auto* number = std::get_if<int64_t>(&stated->second);
-  return number == nullptr ? std::nullopt : element_type_of(*number);
+  const int64_t stated = attribute_of<int64_t>(node, "output_dtype", 0);
+  return stated == 0 ? ElementType::kUint8 : element_type_of(stated);
 }
 
 }  // namespace

@@ -48,9 +48,8 @@ TEST(RoundedConstants, BiasByHand) {
     EXPECT_EQ(bias.type(), ElementType::kInt32);
     EXPECT_THAT(bias.integers(), ElementsAre(600, -400, 14000, 0, 200)) << op;  // of 0.0005
   }
-  for (const float huge : {1.1e6F, -1.1e6F}) {  // what no int32 holds is the least one
-    const Graph fused = fuse(Product("Conv", huge).graph());
-    EXPECT_EQ(fused.initializers.at(fused.nodes.at(1).inputs.at(8)).integer(4), INT32_MIN);
+  for (const float huge : {1.1e6F, -1.1e6F}) {  // what no int32 holds stays real
+    EXPECT_THAT(ops(fuse_checked(Product("Conv", huge).graph())), Contains("ConvDequantized"));
   }
 }
 

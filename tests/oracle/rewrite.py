@@ -8,7 +8,7 @@ import copy
 
 import numpy as np
 from onnx import helper
-from tensors import INT32, RANGES, from_proto, to_proto, type_of
+from tensors import INT32, RANGES, from_proto, to_proto
 
 MOVES = ("MaxPool", "Reshape", "Slice", "Squeeze", "Transpose", "Unsqueeze")
 PRODUCTS = ("Conv", "ConvTranspose", "Gemm")
@@ -24,6 +24,10 @@ class Rewrite:
         for quantize in [node for node in self.nodes if node.op_type == "QuantizeLinear"]:
             self.join_pairs(quantize)
         self.rows_to_gemm()
+        for node in [node for node in self.nodes if node.op_type == "Conv"]:
+            self.take_pads(node)
+        for dequantize in [node for node in self.nodes if node.op_type == "DequantizeLinear"]:
+            self.repeat_after_moves(dequantize)
         for quantize in [node for node in self.nodes if node.op_type == "QuantizeLinear"]:
             self.repeat_before_moves(quantize)
         for node in list(self.nodes):
@@ -43,6 +47,9 @@ class Rewrite:
         found = [from_proto(proto) for proto in self.graph.initializer if proto.name == name]
         return found[0] if found else None
 
+    def constant_type(self, name):
+        return next(proto.data_type for proto in self.graph.initializer if proto.name == name)
+
     def before(self, node, *new):
         at = self.nodes.index(node)
         self.nodes[at:at] = new
@@ -60,8 +67,10 @@ class Rewrite:
         if any(node.op_type != "DequantizeLinear" for node in after):
             return
         parameters = [[self.constant(name) for name in node.input[1:3]] for node in (first, second)]
-        types = [type_of(zero) for _, zero in parameters]
-        if types[0] != types[1]:
+        types = [self.constant_type(node.input[2]) for node in (first, second)]
+        if types[0] != types[1] or RANGES[types[0]][1] not in (127, 255, 32767, 65535):
+            return
+        if any([self.constant(name) for name in node.input[1:3]] != parameters[1] for node in after):
             return
         low, high = RANGES[types[0]]
         least = max(np.float32(low - np.float32(zero)) * scale for scale, zero in parameters)
@@ -89,9 +98,50 @@ class Rewrite:
                 self.before(product, gemm)
                 self.nodes.remove(product), self.nodes.remove(add)
 
+    def passed(self, node):
+        opset = next(o.version for o in self.model.opset_import if o.domain == "")
+        return node.op_type in MOVES and (node.op_type != "MaxPool" or opset >= 12)
+
+    def take_pads(self, conv):
+        """Zeros around an ifmap [N, C, H, W] become the pads of its Conv."""
+        pad = self.producer(conv.input[0])
+        if pad is None or pad.op_type != "Pad" or len(pad.input) > 2 or len(self.readers(pad.output[0])) != 1:
+            return
+        source = self.producer(pad.input[0])
+        if source is None or source.op_type != "DequantizeLinear":
+            return
+        amounts = [int(amount) for amount in self.constant(pad.input[1])]
+        own = next((list(a.ints) for a in conv.attribute if a.name == "pads"), [0] * 4)
+        kept = [a for a in conv.attribute if a.name != "pads"]
+        del conv.attribute[:]
+        conv.attribute.extend(kept)
+        total = [a + b for a, b in zip(own, amounts[2:4] + amounts[6:8])]
+        conv.attribute.append(helper.make_attribute("pads", total))
+        conv.input[0] = pad.input[0]
+        self.nodes.remove(pad)
+
+    def repeat_after_moves(self, dequantize):
+        readers = self.readers(dequantize.output[0])
+        if len(readers) != 1 or not self.passed(readers[0]) or self.constant(dequantize.input[0]) is not None:
+            return
+        move = readers[0]
+        after = self.readers(move.output[0])
+        if not after or any(node.op_type == "QuantizeLinear" for node in after):
+            return
+        parameters, name = list(dequantize.input[1:]), f"{move.output[0]}_moved"
+        again = helper.make_node("QuantizeLinear", [move.output[0], *parameters], [name], name)
+        back = helper.make_node("DequantizeLinear", [name, *parameters], [f"{name}_real"], f"{name}_real")
+        at = self.nodes.index(move) + 1
+        self.nodes[at:at] = [again, back]
+        for node in after:
+            for i, value in enumerate(node.input):
+                if value == move.output[0]:
+                    node.input[i] = back.output[0]
+        self.repeat_after_moves(back)
+
     def repeat_before_moves(self, quantize):
         move = self.producer(quantize.input[0])
-        if move is None or move.op_type not in MOVES or len(self.readers(move.output[0])) != 1:
+        if move is None or not self.passed(move) or len(self.readers(move.output[0])) != 1:
             return
         codes = f"{quantize.output[0]}_raised"
         parameters, name = list(quantize.input[1:]), f"{quantize.name}_raised"
@@ -111,10 +161,12 @@ class Rewrite:
         x, w = self.producer(node.input[0]), self.producer(node.input[1])
         if x is None or x.op_type != "DequantizeLinear":
             return
+        bias = self.constant(node.input[2]) if len(node.input) > 2 else None
+        if bias is not None and bias.ndim != 1:
+            return
         if w is None:
             w = self.round_weight(node)
-        bias = self.constant(node.input[2]) if len(node.input) > 2 else None
-        if bias is None or bias.ndim != 1:
+        if bias is None:
             return
         scale = np.float32(self.constant(x.input[1]) * self.constant(w.input[1]))
         codes = np.rint(np.float32(bias / scale)).astype(np.int32)
@@ -124,7 +176,7 @@ class Rewrite:
         """As DynamicQuantizeLinear does."""
         w = self.constant(node.input[1])
         low, high = np.float32(min(0, w.min())), np.float32(max(0, w.max()))
-        scale = np.float32((high - low) / np.float32(255))
+        scale = np.float32((high - low) / np.float32(255)) if high > low else np.float32(1)
         zero = np.rint(np.clip(np.float32(-low / scale), 0, 255))
         codes = np.clip(np.rint(np.float32(w / scale)) + zero, 0, 255).astype(np.uint8)
         return self.dequantize(node, 1, codes, None, scale, np.uint8(zero), None)

@@ -119,17 +119,22 @@ def matmul(network, a=(4, 16), a_type=UINT8, w_type=INT8, y_type=UINT8, axis=Non
     "qdq_twice_overlapping": dict(scales=(0.02, 0.017), zeros=(60, 190)),
     "qdq_twice_s8": dict(scales=(0.02, 0.017), zeros=(-30, 40), onnx_type=INT8),
     "qdq_twice_two_types": dict(scales=(0.02, 0.017), zeros=(60, 40), second=INT8),  # both stay
+    "qdq_twice_s4": dict(scales=(0.2, 0.17), zeros=(-3, 2), onnx_type=INT4),  # both stay
+    "qdq_twice_other_scale": dict(scales=(0.02, 0.017), zeros=(60, 190), other=True),  # both stay
     "qdq_twice_codes": dict(scales=(0.02, 0.017), zeros=(60, 190), real=False),  # both stay
 })  # fmt: skip
-def twice(network, scales, zeros, onnx_type=UINT8, second=None, real=True):
+def twice(network, scales, zeros, onnx_type=UINT8, second=None, real=True, other=False):
     """Quantized, dequantized and at once quantized again, as rescaling is written."""
+    four_or_sixteen(network, onnx_type)
+    network.constant("other_scale", np.float32(0.03))
     network.input("x", network.reals(4, 64))
     x, codes = "x", None
     for name, scale, zero, of in zip("ab", scales, zeros, (onnx_type, second or onnx_type)):
         network.parameters(name, scale, zero, of)
         codes = network.add("QuantizeLinear", x, f"{name}_scale", f"{name}_zero", to=f"{name}_codes")
         if real or name == "a":
-            x = network.add("DequantizeLinear", codes, f"{name}_scale", f"{name}_zero")
+            scale = "other_scale" if other and name == "b" else f"{name}_scale"
+            x = network.add("DequantizeLinear", codes, scale, f"{name}_zero")
     return network.output(x if real else codes)
 
 
@@ -146,6 +151,10 @@ def qdq_matmul_two_activations(network):
     "qdq_rounded_conv_relu_s8": dict(op="Conv", onnx_type=INT8, between=["Relu"]),
     "qdq_rounded_conv_maxpool": dict(op="Conv", between=["Relu", "MaxPool"]),
     "qdq_rounded_conv_transpose_reshape": dict(op="Conv", onnx_type=INT8, between=["Transpose", "Reshape"], real=True),
+    "qdq_rounded_conv_maxpool_opset11": dict(op="Conv", between=["MaxPool"], opset=11),  # MaxPool stops it, too
+    "qdq_rounded_conv_one_weight": dict(op="Conv", real_weights="one"),
+    "qdq_rounded_conv_zero_weights": dict(op="Conv", real_weights="zero"),
+    "qdq_rounded_conv_pad": dict(op="Conv", padded=True),
     "qdq_rounded_conv_flatten": dict(op="Conv", between=["Flatten"]),  # Flatten stops it
     "qdq_rounded_conv_float_weights": dict(op="Conv", real_weights=True),
     "qdq_rounded_conv_u16": dict(op="Conv", onnx_type=UINT16),
@@ -153,21 +162,30 @@ def qdq_matmul_two_activations(network):
     "qdq_rounded_convtranspose_float_weights": dict(op="ConvTranspose", real_weights=True),
     "qdq_rounded_gemm": dict(op="Gemm"),
     "qdq_rounded_gemm_float_weights": dict(op="Gemm", real_weights=True),
+    "qdq_rounded_gemm_row": dict(op="Gemm", real_weights=True, bias_shape=(1, 5)),  # a matrix stops it
     "qdq_rounded_matmul_add": dict(op="MatMul"),
     "qdq_rounded_matmul_add_float_weights": dict(op="MatMul", real_weights=True),
 })  # fmt: skip
-def rounded(network, op, onnx_type=UINT8, between=(), real=False, real_weights=False, **attributes):
+def rounded(network, op, onnx_type=UINT8, between=(), real=False, real_weights=False, bias_shape=None, opset=None,
+            padded=False, **attributes):  # fmt: skip
     """Real biases, at so coarse a scale that their rounding to integers shows, and real weights. The ifmap is mostly 0."""
     four_or_sixteen(network, onnx_type)
+    network.opset = opset or network.opset
     shape, w = ((2, 3, 6, 6), (4, 3, 3, 3)) if op == "Conv" else ((4, 8), (8, 5))
     if op == "ConvTranspose":
         shape, w = (2, 3, 4, 4), (3, 4, 2, 2)
     network.input("x", network.reals(*shape, spread=20) * (network.random.random(shape) < 0.05))
     x = network.quantized("x", onnx_type)
+    if padded:
+        x = network.add("Pad", x, network.constant("pads", np.int64([0, 0, 1, 1, 0, 0, 1, 1])))
     reals = network.reals(*w, spread=20)
+    if real_weights == "one":
+        reals[:] = 0.7
+    elif real_weights == "zero":
+        reals[:] = 0
     weight = network.constant("w", reals) if real_weights else network.weights("w", reals)
     channels = {"Conv": w[0], "ConvTranspose": w[1]}.get(op, w[1])
-    bias = network.constant("b", network.reals(channels))
+    bias = network.constant("b", network.reals(*(bias_shape or (channels,))))
     if op == "MatMul":
         y = network.add("Add", network.add("MatMul", x, weight), bias)
     else:
@@ -184,6 +202,10 @@ def rounded(network, op, onnx_type=UINT8, between=(), real=False, real_weights=F
     "qdq_add_u8_ties": dict(op="Add", zeros=(121, 97, 131), power_of_two=True),
     "qdq_add_s8_ties": dict(op="Add", onnx_type=INT8, zeros=(5, -11, 3), power_of_two=True),
     "qdq_add_s8_real_ties": dict(op="Add", onnx_type=INT8, zeros=(5, -11, 3), power_of_two=True, real=True),
+    "qdq_add_s8_transposed_ties": dict(op="Add", onnx_type=INT8, zeros=(5, -11, 3), power_of_two=True, real=True,
+                                       moved="Transpose"),
+    "qdq_add_s8_after_maxpool_ties": dict(op="Add", onnx_type=INT8, zeros=(5, -11, 3), power_of_two=True, real=True,
+                                          moved="MaxPool"),
     "qdq_add_s8_maxpool_ties": dict(op="Add", onnx_type=INT8, zeros=(5, -11, 3), power_of_two=True, pool=True),
     "qdq_add_s8_maxpool_real_ties": dict(op="Add", onnx_type=INT8, zeros=(5, -11, 3), power_of_two=True, pool=True,
                                          real=True),
@@ -194,7 +216,7 @@ def rounded(network, op, onnx_type=UINT8, between=(), real=False, real_weights=F
     "qdq_mul_u8_broadcast": dict(op="Mul", b=(1, 4, 1, 1)),
 })  # fmt: skip
 def binary(network, op, b=(1, 4, 6, 6), onnx_type=UINT8, between=None, power_of_two=False, zeros=None, real=False,
-           pool=False):  # fmt: skip
+           pool=False, moved=None):  # fmt: skip
     if zeros is None:
         network.input("a", network.reals(1, 4, 6, 6)), network.input("b", network.reals(*b, spread=0.7))
         left, right = network.quantized("a", onnx_type), network.quantized("b", onnx_type)
@@ -206,7 +228,11 @@ def binary(network, op, b=(1, 4, 6, 6), onnx_type=UINT8, between=None, power_of_
         network.input(name, np.float32(codes * scale))
         network.parameters(name, scale, zero, onnx_type)
         codes = network.add("QuantizeLinear", name, f"{name}_scale", f"{name}_zero")
-        parts.append(network.add("DequantizeLinear", codes, f"{name}_scale", f"{name}_zero"))
+        part = network.add("DequantizeLinear", codes, f"{name}_scale", f"{name}_zero")
+        if moved:
+            how = {"Transpose": {"perm": [0, 2, 1, 3]}, "MaxPool": {"kernel_shape": [1, 1]}}[moved]
+            part = network.add(moved, part, **how)
+        parts.append(part)
     y = network.add(op, *parts)
     if pool:
         y = network.add("MaxPool", y, kernel_shape=[2, 2])
