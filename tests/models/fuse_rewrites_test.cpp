@@ -79,6 +79,36 @@ TEST(RoundedConstants, RealWeightsForAFileOnly) {
   EXPECT_THAT(ops(fuse_checked(b.parse(), FuseFor::kDatapath)), Contains("Conv"));
 }
 
+// A bias at another scale, or weights whose scales are along another axis.
+TEST(RoundedConstants, NotBesideScalesOfAnotherAxis) {
+  QuantizedBuilder b({2, 3, 4, 4});
+  b.fake_quantize("x", "xd", kIfmap);
+  b.weight("w", {3, 3, 1, 1},
+           {.scales = {0.5F, 0.25F, 0.75F}, .zero_points = {0, 0, 0}, .type = s8, .axis = 1});
+  b.floats("bias", {3}, {0.003F, 0.004F, 0.005F});
+  b.node("Conv", {"xd", "w", "bias"}, {"c"});
+  b.quantize("c", "y", kOfmap);
+  b.output("y", u8);
+  const Graph fused = fuse_checked(b.parse());
+  EXPECT_EQ(fused.initializers.at(node_of(fused, "Conv").inputs.at(2)).values<float>()[0], 0.003F);
+}
+
+// As ONNX Runtime runs it: int32 is a bias, no operand.
+TEST(FuseOperands, Int32StaysReal) {
+  for (const FuseFor fuse_for : {FuseFor::kFile, FuseFor::kDatapath}) {
+    for (const char* op : {"LeakyRelu", "Relu", "Sigmoid"}) {
+      QuantizedBuilder b({2, 4});
+      b.input_type(ElementType::kInt32);
+      b.dequantize("x", "xd", {.scales = {1e-9F}, .zero_points = {}});
+      b.node(op, {"xd"}, {"c"});
+      b.quantize("c", "y", kOfmap);
+      b.output("y", u8);
+      EXPECT_THAT(ops(fuse_checked(b.parse(), fuse_for)),
+                  ElementsAre("DequantizeLinear", op, "QuantizeLinear"));
+    }
+  }
+}
+
 TEST(RaisedQuantize, BeforeMovementAndMaxPool) {
   for (const char* op : {"MaxPool", "Transpose", "Flatten", "GlobalMaxPool"}) {
     const bool file = op == std::string("MaxPool") || op == std::string("Transpose");
