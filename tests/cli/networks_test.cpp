@@ -12,6 +12,7 @@
 #include "tests/cli/program.h"
 #include "tests/models/compare.h"
 #include "tests/models/quantized_builder.h"
+#include "tests/models/temp_folder.h"
 
 namespace widthwise {
 namespace {
@@ -47,14 +48,8 @@ clock_mhz: 500
 cost_table: horowitz_45nm
 )";
 
-class Networks : public testing::Test {
+class Networks : public TempFolder {
  protected:
-  Networks()
-      : folder_(fs::temp_directory_path() / ("widthwise-networks-" + std::to_string(::getpid()))) {
-    fs::create_directories(folder_);
-  }
-  ~Networks() override { fs::remove_all(folder_); }
-
   std::set<fs::path> entries() const {
     std::set<fs::path> all;
     for (const auto& entry : fs::recursive_directory_iterator(folder_)) all.insert(entry.path());
@@ -135,8 +130,6 @@ class Networks : public testing::Test {
     for (int64_t i = 0; i < count; ++i) labels.push_back(i % 3);
     npy("labels.npy", Tensor::list(labels));
   }
-
-  fs::path folder_;
 };
 
 TEST_F(Networks, RunWritesOutputs) {

@@ -57,16 +57,6 @@ TEST(ImportEverything, ReachesEveryStage) {
   EXPECT_FALSE(import_everything("").parsed);
 }
 
-onnx::TensorProto& codes(OnnxBuilder& model, const std::string& name, int type, const Shape& shape,
-                         const std::vector<int32_t>& values) {
-  auto& tensor = *model.graph().add_initializer();
-  tensor.set_name(name);
-  tensor.set_data_type(type);
-  for (const int64_t extent : shape) tensor.add_dims(extent);
-  for (const int32_t v : values) tensor.add_int32_data(v);
-  return tensor;
-}
-
 void set_type(OnnxBuilder& model, int type) {
   model.graph().mutable_input(0)->mutable_type()->mutable_tensor_type()->set_elem_type(type);
 }
@@ -148,7 +138,7 @@ TEST(Regressions, ConvolutionOfNoChannels) {
 TEST(Regressions, SecondOutputOfAProduct) {
   OnnxBuilder model({1, 2});
   set_type(model, kUint8);
-  codes(model, "w", kUint8, {2, 2}, {1, 2, 3, 4});
+  add_codes(model, "w", kUint8, {2, 2}, {1, 2, 3, 4});
   model.node("MatMulInteger", {"x", "w"}, {"y", "z"});
   EXPECT_THAT(run_message(model), HasSubstr("output 1 'z'"));
 }
@@ -156,8 +146,8 @@ TEST(Regressions, SecondOutputOfAProduct) {
 TEST(Regressions, SecondOutputOfAFusedRelu) {
   OnnxBuilder model({1, 2});
   model.floats("s", {}, {0.5F});
-  codes(model, "z", kUint8, {}, {3});
-  codes(model, "w", kUint8, {2, 2}, {1, 2, 3, 4});
+  add_codes(model, "z", kUint8, {}, {3});
+  add_codes(model, "w", kUint8, {2, 2}, {1, 2, 3, 4});
   model.node("QuantizeLinear", {"x", "s", "z"}, {"xq"});
   model.node("DequantizeLinear", {"xq", "s", "z"}, {"xd"});
   model.node("DequantizeLinear", {"w", "s", "z"}, {"wd"});
@@ -175,8 +165,8 @@ TEST(Regressions, ScalesThatAreComputed) {
   OnnxBuilder model({1, 2});
   set_type(model, kUint8);
   OnnxBuilder::value(*model.graph().add_input(), "s", {2});
-  codes(model, "w", kUint8, {2, 2}, {1, 2, 3, 4});
-  codes(model, "z", kUint8, {}, {0});
+  add_codes(model, "w", kUint8, {2, 2}, {1, 2, 3, 4});
+  add_codes(model, "z", kUint8, {}, {0});
   model.floats("one", {}, {1});
   model.node("QLinearMatMul", {"x", "one", "z", "w", "s", "z", "one", "z"});
   const Graph fused = fuse(model.parse());
@@ -188,7 +178,7 @@ TEST(Regressions, WeightsThatAreComputed) {
   OnnxBuilder model({1, 1});
   set_type(model, kUint8);
   model.floats("one", {}, {1});
-  codes(model, "z", kUint8, {}, {0});
+  add_codes(model, "z", kUint8, {}, {0});
   model.node("QLinearMatMul", {"x", "one", "z", "x", "one", "z", "one", "z"}).set_name("n");
   const Graph fused = fuse(model.parse());
   EXPECT_EQ(graph_report(fused)[0]["macs"], 1);
@@ -201,8 +191,8 @@ TEST(Regressions, ScalesThatDoNotFitTheChannels) {
   set_type(model, kUint8);
   model.floats("one", {}, {1});
   model.floats("three", {3}, {1, 1, 1});
-  codes(model, "z", kUint8, {}, {0});
-  codes(model, "w", kUint8, {2, 1, 1, 1}, {1, 2});
+  add_codes(model, "z", kUint8, {}, {0});
+  add_codes(model, "w", kUint8, {2, 1, 1, 1}, {1, 2});
   model.node("QLinearConv", {"x", "one", "z", "w", "three", "z", "one", "z"}).set_name("n");
   const Graph fused = fuse(model.parse());
   EXPECT_THAT(input_error([&] { import_quantized(fused); }), HasSubstr("have 3 values"));
@@ -211,7 +201,7 @@ TEST(Regressions, ScalesThatDoNotFitTheChannels) {
 TEST(Regressions, PoolWithoutFirstOutput) {
   OnnxBuilder model({1, 1, 2, 2});
   model.floats("one", {}, {1});
-  codes(model, "z", kUint8, {}, {0});
+  add_codes(model, "z", kUint8, {}, {0});
   model.node("QuantizeLinear", {"x", "one", "z"}, {"q"});
   set(model.node("MaxPool", {"q"}, {"", "y"}), "kernel_shape", {1, 1});
   EXPECT_GE(import_everything(model.bytes()).runs, 2);
@@ -226,7 +216,7 @@ TEST(Regressions, ReportsAllocateNoActivations) {
   model.node("MatMulInteger", {"x", "x"});
   OnnxBuilder conv({1, 1, 1 << 14, 1 << 14});
   set_type(conv, kUint8);
-  codes(conv, "w", kUint8, {1, 1, 1, 1}, {1});
+  add_codes(conv, "w", kUint8, {1, 1, 1, 1}, {1});
   conv.node("ConvInteger", {"x", "w"});
   EXPECT_EQ(graph_report(fuse(model.parse()))[0]["macs"], int64_t{1} << 42);
   EXPECT_EQ(graph_report(fuse(conv.parse()))[0]["macs"], 1 << 28);

@@ -26,16 +26,6 @@ constexpr float kNan = std::numeric_limits<float>::quiet_NaN();
 constexpr float kInfinity = std::numeric_limits<float>::infinity();
 constexpr float kDenormal = std::numeric_limits<float>::denorm_min();
 
-onnx::TensorProto& codes(OnnxBuilder& model, const std::string& name, int type, const Shape& shape,
-                         const std::vector<int32_t>& values) {
-  auto& tensor = *model.graph().add_initializer();
-  tensor.set_name(name);
-  tensor.set_data_type(type);
-  for (const int64_t extent : shape) tensor.add_dims(extent);
-  for (const int32_t v : values) tensor.add_int32_data(v);
-  return tensor;
-}
-
 // One number that is not checked when it is read.
 void constant(OnnxBuilder& model, const std::string& name, float value) {
   set(model.node("Constant", {}, {name}), "value_float", value);
@@ -50,7 +40,7 @@ std::string message_of(OnnxBuilder& model) {
 TEST(BadInput, AbsurdExtentsOfInitializers) {
   for (const Shape& shape : {Shape{kAbsurd}, Shape{kAbsurd, kAbsurd}, Shape{0, kAbsurd}}) {
     OnnxBuilder model({kN, 4});
-    codes(model, "w", onnx::TensorProto::FLOAT, shape, {});
+    add_codes(model, "w", onnx::TensorProto::FLOAT, shape, {});
     model.node("Add", {"x", "w"});
     EXPECT_THAT(message_of(model), AllOf(HasSubstr("initializer 'w'"), HasSubstr("dims are [")));
   }
@@ -277,7 +267,7 @@ TEST(BadInput, PackedCodes) {
   using T = onnx::TensorProto;
   const auto parse = [](int type, const Shape& shape, const std::string& raw) {
     OnnxBuilder model({kN, 4});
-    codes(model, "w", type, shape, {}).set_raw_data(raw);
+    add_codes(model, "w", type, shape, {}).set_raw_data(raw);
     model.node("Relu", {"x"});
     return model.parse().initializers.at("w").integers();
   };
@@ -317,7 +307,7 @@ class ExternalData : public testing::Test {
 
   Graph load(const std::vector<std::pair<std::string, std::string>>& entries) const {
     OnnxBuilder model({kN, 4});
-    auto& tensor = codes(model, "w", onnx::TensorProto::FLOAT, {4}, {});
+    auto& tensor = add_codes(model, "w", onnx::TensorProto::FLOAT, {4}, {});
     tensor.set_data_location(onnx::TensorProto::EXTERNAL);
     for (const auto& [key, value] : entries) {
       auto& entry = *tensor.add_external_data();
@@ -410,8 +400,8 @@ TEST_P(BadScales, OfQLinearConv) {
         onnx::TensorProto::UINT8);
     const char* names[] = {"xs", "ws", "ys"};
     for (int i = 0; i < 3; ++i) constant(model, names[i], i == bad ? GetParam().value : 0.5F);
-    codes(model, "z", onnx::TensorProto::UINT8, {}, {0});
-    codes(model, "w", onnx::TensorProto::UINT8, {1, 1, 1, 1}, {1});
+    add_codes(model, "z", onnx::TensorProto::UINT8, {}, {0});
+    add_codes(model, "w", onnx::TensorProto::UINT8, {1, 1, 1, 1}, {1});
     model.node("QLinearConv", {"x", "xs", "z", "w", "ws", "z", "ys", "z"}).set_name("n");
     EXPECT_THAT(message_of(model), AllOf(HasSubstr("node 'n' (QLinearConv)"),
                                          HasSubstr(fmt::format("input '{}' (scale)", names[bad]))));

@@ -117,4 +117,15 @@ inline void set(onnx::NodeProto& node, const std::string& name, const onnx::Tens
   *attribute.mutable_t() = tensor;
 }
 
+// An initializer of a type of up to 32 bits, a number of onnx.proto.
+inline onnx::TensorProto& add_codes(OnnxBuilder& model, const std::string& name, int type,
+                                    const Shape& shape, const std::vector<int32_t>& values) {
+  auto& tensor = *model.graph().add_initializer();
+  tensor.set_name(name);
+  tensor.set_data_type(type);
+  for (const int64_t extent : shape) tensor.add_dims(extent);
+  for (const int32_t v : values) tensor.add_int32_data(v);
+  return tensor;
+}
+
 }  // namespace widthwise

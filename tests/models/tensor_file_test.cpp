@@ -2,13 +2,13 @@
 
 #include <gmock/gmock.h>
 #include <rapidcheck/gtest.h>
-#include <unistd.h>
 #include <zip.h>
 
 #include "core/files.h"
 #include "models/npy.h"
 #include "tests/models/compare.h"
 #include "tests/models/quantized_builder.h"
+#include "tests/models/temp_folder.h"
 
 namespace widthwise {
 namespace {
@@ -17,14 +17,8 @@ namespace fs = std::filesystem;
 using testing::AllOf;
 using testing::HasSubstr;
 
-class TensorFile : public testing::Test {
+class TensorFile : public TempFolder {
  protected:
-  TensorFile()
-      : folder_(fs::temp_directory_path() / ("widthwise-tensor-" + std::to_string(::getpid()))) {
-    fs::create_directories(folder_);
-  }
-  ~TensorFile() override { fs::remove_all(folder_); }
-
   std::string file(const std::string& name) const { return (folder_ / name).string(); }
   template <class T>
   std::string npy(const std::string& name, const std::vector<T>& values) const {
@@ -46,7 +40,6 @@ class TensorFile : public testing::Test {
     for (const std::string& part : parts) EXPECT_THAT(error, HasSubstr(part));
   }
   using Integers = std::vector<int64_t>;
-  fs::path folder_;
 };
 
 TEST_F(TensorFile, SameTypeIsTakenAsItIs) {
