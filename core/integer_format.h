@@ -18,6 +18,9 @@ struct IntegerFormat {
                                : std::numeric_limits<int64_t>::max();
   }
   constexpr bool holds(int64_t value) const { return value >= min() && value <= max(); }
+  constexpr bool holds(const IntegerFormat& other) const {
+    return holds(other.min()) && holds(other.max());
+  }
   std::string name() const { return (is_signed ? "int" : "uint") + std::to_string(bits); }
   bool operator==(const IntegerFormat&) const = default;
 };
@@ -28,6 +31,13 @@ constexpr int signed_bits(int64_t value) {
   int bits = 1;
   while (bits < 64 && (magnitude >> (bits - 1)) != 0) ++bits;
   return bits;
+}
+
+// The narrowest format that holds both.
+constexpr IntegerFormat joined_format(IntegerFormat a, const IntegerFormat& b) {
+  a.is_signed = a.is_signed || b.is_signed;
+  while (!a.holds(b)) ++a.bits;
+  return a;
 }
 
 }  // namespace widthwise

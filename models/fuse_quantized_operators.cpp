@@ -18,20 +18,12 @@ struct Limits {
   double high = std::numeric_limits<double>::infinity();
 };
 
-// What a QuantizeLinear with one constant scale makes of a value.
-struct OutputQuantization {
-  std::string scale, zero_point;
-  float scale_value = 1;
-  int64_t zero_point_value = 0;
-  IntegerFormat format;
-};
-
-int64_t code_of(double limit, const OutputQuantization& q) {
+int64_t code_of(double limit, const CodeQuantization& q) {
   constexpr double kFar = 1e9;
   const float steps = static_cast<float>(limit) / q.scale_value;
   const auto code =
       static_cast<int64_t>(std::nearbyint(std::clamp(static_cast<double>(steps), -kFar, kFar)));
-  return std::clamp(code + q.zero_point_value, q.format.min(), q.format.max());
+  return std::clamp(code + q.zero_point_value, q.format().min(), q.format().max());
 }
 
 class OperatorFuser {
@@ -53,25 +45,6 @@ class OperatorFuser {
   }
 
  private:
-  std::optional<OutputQuantization> output_quantization(const GraphNode& node) {
-    if (node.inputs.size() < 3 || node.attributes.contains("block_size")) return std::nullopt;
-    const Tensor* scale = editor_.constant(node.inputs[1]);
-    if (scale == nullptr || scale->elements() != 1 || scale->type() != ElementType::kFloat)
-      return std::nullopt;
-    OutputQuantization q;
-    q.scale = node.inputs[1];
-    q.scale_value = scale->values<float>()[0];
-    if (!std::isnormal(q.scale_value) || q.scale_value < 0) return std::nullopt;  // refused later
-    const Tensor* zero_point = editor_.constant(node.inputs[2]);
-    if (zero_point == nullptr || zero_point->elements() != 1) return std::nullopt;
-    const auto format = integer_format(zero_point->type());
-    if (!format || format->bits > 16) return std::nullopt;  // refused later
-    q.zero_point = node.inputs[2];
-    q.zero_point_value = zero_point->integer(0);
-    q.format = *format;
-    return q;
-  }
-
   // Walks back from a value over Relu and Clip that nobody else reads; limits are narrowed, and
   // the values of the nodes that were passed are listed. Null if somebody else reads `value` then.
   const GraphNode* skip_limits(std::string& value, Limits& limits,
@@ -120,7 +93,7 @@ class OperatorFuser {
     if (fuse_for_ == FuseFor::kDatapath && editor_.dequantized(value))
       return fuse_requantize(node, value, limits, passed);
     if (real == nullptr || real->domain != kOnnxDomain || real->outputs.size() != 1) return false;
-    const auto output = output_quantization(node);
+    const auto output = editor_.quantization(node);
     if (!output) return false;
     const auto with_bias = product_with_bias(*real);
     if (with_bias) {
@@ -132,8 +105,8 @@ class OperatorFuser {
     if (!fused) return false;
     if (rounds_otherwise(real->op_type) && fuse_for_ == FuseFor::kFile) {
       const bool limited =
-          !passed.empty() && (code_of(limits.low, *output) > output->format.min() ||
-                              code_of(limits.high, *output) < output->format.max());
+          !passed.empty() && (code_of(limits.low, *output) > output->format().min() ||
+                              code_of(limits.high, *output) < output->format().max());
       if (limited || !fused_by_onnx_runtime(*real, node.outputs.at(0), *output, *fused))
         return false;
     }
@@ -146,7 +119,7 @@ class OperatorFuser {
   // DequantizeLinear -> [Relu, Clip] -> QuantizeLinear by other numbers: a datapath's requantizer.
   bool fuse_requantize(const GraphNode& node, const std::string& value, const Limits& limits,
                        const std::vector<std::string>& passed) {
-    const auto output = output_quantization(node);
+    const auto output = editor_.quantization(node);
     GraphNode fused;
     fused.domain = kOwnDomain;
     fused.op_type = "Requantize";
@@ -161,11 +134,11 @@ class OperatorFuser {
 
   void keep_instead_of(const std::vector<std::string>& values, GraphNode fused,
                        const GraphNode& quantize, const Limits& limits,
-                       const OutputQuantization& output) {
+                       const CodeQuantization& output) {
     fused.outputs = {quantize.outputs.at(0)};
     const int64_t low = code_of(limits.low, output), high = code_of(limits.high, output);
-    if (low > output.format.min()) fused.attributes["q_min"] = low;
-    if (high < output.format.max()) fused.attributes["q_max"] = high;
+    if (low > output.format().min()) fused.attributes["q_min"] = low;
+    if (high < output.format().max()) fused.attributes["q_max"] = high;
     for (const std::string& gone : values) editor_.take_back(gone);
     editor_.keep(std::move(fused));
   }
@@ -196,7 +169,7 @@ class OperatorFuser {
     return editor_.constant(d ? d->codes : value);
   }
 
-  std::optional<GraphNode> quantized(const GraphNode& real, const OutputQuantization& output) {
+  std::optional<GraphNode> quantized(const GraphNode& real, const CodeQuantization& output) {
     if (real.op_type == "Conv" || real.op_type == "MatMul" || real.op_type == "Gemm") {
       const bool datapath = fuse_for_ == FuseFor::kDatapath;
       const bool rounded = datapath || !real_values_.contains(real.inputs.at(0));
@@ -240,11 +213,11 @@ class OperatorFuser {
   // ifmaps and ofmap must be of one 8-bit type, as ONNX Runtime sees them. If it sees int8 codes as
   // uint8, the fused node has to compute with them so: code_offset.
   bool fused_by_onnx_runtime(const GraphNode& real, const std::string& codes,
-                             const OutputQuantization& output, GraphNode& fused) {
+                             const CodeQuantization& output, GraphNode& fused) {
     constexpr int64_t kOffset = 128;
     bool offset = unsigned_values_.contains(codes);
-    const IntegerFormat wanted{8, output.format.is_signed && !offset};
-    if (output.format.bits != 8) return false;
+    const IntegerFormat wanted{8, output.format().is_signed && !offset};
+    if (output.format().bits != 8) return false;
     for (const std::string& value : real.inputs) {
       const auto d = editor_.dequantized(value);
       if (!d || d->zero_point_tensor == nullptr) return false;

@@ -9,11 +9,6 @@
 
 namespace widthwise {
 
-bool Graph::is_output(const std::string& value) const {
-  return std::any_of(outputs.begin(), outputs.end(),
-                     [&](const GraphValue& output) { return output.name == value; });
-}
-
 bool Graph::is_input(const std::string& value) const {
   return std::any_of(inputs.begin(), inputs.end(),
                      [&](const GraphValue& input) { return input.name == value; });

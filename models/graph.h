@@ -57,11 +57,10 @@ struct Graph {
   // Values whose codes have fewer bits than their element type (see fuse.h).
   std::map<std::string, IntegerFormat> formats = {};
 
-  bool is_output(const std::string& value) const;
   bool is_input(const std::string& value) const;
 };
 
-// For loops, in which is_output() and is_input() would take the square of the time.
+// For loops, in which a search per value would take the square of the time.
 std::set<std::string> names_of(const std::vector<GraphValue>& values);
 
 // How many node inputs read each value; being an output of the graph counts as one more.

@@ -1,5 +1,7 @@
 #include "models/graph_editor.h"
 
+#include <cmath>
+
 namespace widthwise {
 
 void GraphEditor::keep(GraphNode node) {
@@ -98,6 +100,24 @@ std::optional<Dequantized> GraphEditor::dequantized(const std::string& value) co
     d.axis = *number;
   }
   return d;
+}
+
+std::optional<CodeQuantization> GraphEditor::quantization(const GraphNode& node) const {
+  if (node.domain != kOnnxDomain || node.inputs.size() < 3 ||
+      node.attributes.contains("block_size"))
+    return std::nullopt;
+  const Tensor *scale = constant(node.inputs[1]), *zero_point = constant(node.inputs[2]);
+  if (scale == nullptr || scale->elements() != 1 || scale->type() != ElementType::kFloat ||
+      zero_point == nullptr || zero_point->elements() != 1)
+    return std::nullopt;
+  const auto format = integer_format(zero_point->type());
+  if (!format || format->bits > 16) return std::nullopt;
+  const CodeQuantization q{.scale = node.inputs[1],
+                           .zero_point = node.inputs[2],
+                           .scale_value = scale->values<float>()[0],
+                           .zero_point_value = zero_point->integer(0),
+                           .type = zero_point->type()};
+  return std::isnormal(q.scale_value) && q.scale_value > 0 ? std::optional(q) : std::nullopt;
 }
 
 void GraphEditor::copy_format(const std::string& from, const std::string& to) {

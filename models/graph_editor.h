@@ -19,6 +19,20 @@ struct Dequantized {
   bool per_tensor() const { return scale_tensor->elements() == 1; }
 };
 
+// What a QuantizeLinear or DequantizeLinear with one constant scale and zero point states.
+struct CodeQuantization {
+  std::string scale, zero_point;  // initializers
+  float scale_value = 1;
+  int64_t zero_point_value = 0;
+  ElementType type = ElementType::kUint8;  // of the codes
+
+  IntegerFormat format() const { return *integer_format(type); }
+  bool same_numbers(const CodeQuantization& other) const {
+    return scale_value == other.scale_value && zero_point_value == other.zero_point_value &&
+           type == other.type;
+  }
+};
+
 // Rebuilds a graph node by node, in order. Nodes that were kept can be looked up, taken back and
 // replaced while the order stays one in which values are written before they are read.
 class GraphEditor {
@@ -49,6 +63,9 @@ class GraphEditor {
   std::string add_constant(const std::string& wanted, Tensor tensor);
   std::string new_value(const std::string& wanted);
   std::optional<Dequantized> dequantized(const std::string& value) const;
+  // Of a QuantizeLinear or DequantizeLinear. Nothing for blocks and several scales, and for what is
+  // refused later: scales that are not normal positive numbers, codes of more than 16 bits.
+  std::optional<CodeQuantization> quantization(const GraphNode& node) const;
   // What is stated of a value's bits holds for another one, too.
   void copy_format(const std::string& from, const std::string& to);
 

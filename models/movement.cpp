@@ -25,6 +25,11 @@ bool moves_elements(const GraphNode& node) {
   return kMoves.contains(node.op_type);
 }
 
+bool is_max_pool(const GraphNode& node) {
+  return node.domain == kOnnxDomain &&
+         (node.op_type == "MaxPool" || node.op_type == "GlobalMaxPool");
+}
+
 bool onnx_runtime_passes(const GraphNode& node, int opset) {
   static const std::set<std::string> kPassed = {"Reshape", "Slice", "Squeeze", "Transpose",
                                                 "Unsqueeze"};

@@ -13,6 +13,9 @@ bool moves_elements(const GraphNode& node);
 // moved, laid end to end. The first `moved_inputs` inputs are moved; others are parameters.
 using Sources = std::vector<std::vector<int64_t>>;
 
+// Operators whose output holds elements of input 0, too, but the greatest of each window.
+bool is_max_pool(const GraphNode& node);
+
 // What ONNX Runtime moves QuantizeLinear and DequantizeLinear past: some of these, and MaxPool.
 bool onnx_runtime_passes(const GraphNode& node, int opset);
 

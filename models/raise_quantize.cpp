@@ -48,12 +48,7 @@ class Raiser {
   // Every element alike: to codes with one scale and a zero point, or a Clip of codes.
   bool quantizes(const GraphNode& node) {
     if (code_clip(editor_.graph(), node)) return true;
-    if (node.op_type != "QuantizeLinear" || node.domain != kOnnxDomain || node.inputs.size() < 3 ||
-        node.attributes.contains("block_size"))
-      return false;
-    const Tensor* scale = editor_.constant(node.inputs[1]);
-    return scale != nullptr && scale->elements() == 1 &&
-           editor_.constant(node.inputs[2]) != nullptr;
+    return node.op_type == "QuantizeLinear" && editor_.quantization(node).has_value();
   }
 
   bool is_int8(const GraphNode& node) const {
@@ -63,14 +58,13 @@ class Raiser {
 
   bool passes(const GraphNode& move) {
     if (move.domain != kOnnxDomain || move.inputs.empty()) return false;
-    const std::string& op = move.op_type;
     if (fuse_for_ == FuseFor::kFile) return onnx_runtime_passes(move, editor_.graph().opset);
     // Codes that are joined after they were dequantized keep their scales: QLinearConcat.
-    if (op == "Concat")
+    if (move.op_type == "Concat")
       return std::any_of(move.inputs.begin(), move.inputs.end(), [&](const std::string& value) {
         return !editor_.dequantized(value).has_value();
       });
-    return moves_elements(move) || op == "MaxPool" || op == "GlobalMaxPool";
+    return moves_elements(move) || is_max_pool(move);
   }
 
   GraphEditor editor_;

@@ -28,11 +28,6 @@ GraphNode dequantize_node(const std::string& codes, const Dequantized& d,
   return dequantize;
 }
 
-bool is_max_pool(const GraphNode& node) {
-  return node.domain == kOnnxDomain &&
-         (node.op_type == "MaxPool" || node.op_type == "GlobalMaxPool");
-}
-
 class Sinker {
  public:
   Sinker(Graph& graph, std::set<std::string>& unsigned_values)
@@ -122,10 +117,7 @@ class Sinker {
     for (const std::string& value : codes) {
       const auto found = editor_.graph().formats.find(value);
       if (found == editor_.graph().formats.end()) return std::nullopt;
-      const IntegerFormat& one = found->second;
-      if (!all) all = one;
-      all->is_signed = all->is_signed || one.is_signed;
-      while (!all->holds(one.min()) || !all->holds(one.max())) ++all->bits;
+      all = all ? joined_format(*all, found->second) : found->second;
     }
     return all;
   }

@@ -14,9 +14,8 @@ bool is_standard(const GraphNode& node, const char* op) {
 }
 
 bool keeps_type(const GraphNode& node) {
-  return moves_elements(node) || (node.domain == kOnnxDomain &&
-                                  (node.op_type == "Clip" || node.op_type == "Pad" ||
-                                   node.op_type == "MaxPool" || node.op_type == "GlobalMaxPool"));
+  return moves_elements(node) || is_max_pool(node) ||
+         (node.domain == kOnnxDomain && (node.op_type == "Clip" || node.op_type == "Pad"));
 }
 
 std::optional<ElementType> type_of(const Types& types, const GraphNode& node, size_t input) {

@@ -178,7 +178,7 @@ class Importer {
     if (op == "QLinearGlobalAveragePool") return import_product(node, "GlobalAveragePool", 3);
     if (op == "QLinearAdd") return import_add(node);
     if (op == "QLinearConcat") return import_concat(node);
-    if (op == "MaxPool" || op == "GlobalMaxPool") return import_max_pool(node);
+    if (is_max_pool(node)) return import_max_pool(node);
     if (moves_elements(node)) return import_move(node);
     view(node).refuse("operator", "has no layer in a quantized network: it only runs",
                       "quantize it, or end the network before it");
@@ -414,9 +414,7 @@ class Importer {
       if (other.scale != q.scale || other.zero_point != q.zero_point)
         view(node).refuse("inputs", "are codes of several scales or zero points",
                           "requantize them to one, or use QLinearConcat");
-      if (other.format.min() < q.format.min()) q.format.is_signed = true;
-      while (!q.format.holds(other.format.min()) || !q.format.holds(other.format.max()))
-        ++q.format.bits;
+      q.format = joined_format(q.format, other.format);
     }
     return q;
   }

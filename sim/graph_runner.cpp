@@ -126,10 +126,6 @@ void check_input(const Graph& graph, const GraphValue& input, const GraphRunner:
   }
 }
 
-bool inside(const IntegerFormat& inner, const IntegerFormat& outer) {
-  return inner.min() >= outer.min() && inner.max() <= outer.max();
-}
-
 }  // namespace
 
 GraphRunner::~GraphRunner() = default;
@@ -328,7 +324,7 @@ void GraphRunner::check_operands(const GraphNode& node, const IntegerMatmul& mat
   const auto stated = graph_.formats.find(node.inputs.at(0));
   const IntegerFormat ifmap = stated != graph_.formats.end() ? stated->second : matmul.ifmap_format;
   const IntegerFormat takes = options_.datapath->layer_ifmap(node.name);
-  if (!inside(ifmap, takes)) refuse("ifmap", ifmap.name(), takes);
+  if (!takes.holds(ifmap)) refuse("ifmap", ifmap.name(), takes);
   if (matmul.workload.unit_weights) return;
   const IntegerFormat weight = options_.datapath->layer_weight(node.name);
   for (const int32_t code : matmul.weights) {

@@ -128,10 +128,6 @@ class MaxPoolRunner : public LayerRunner {
   Rescaler rescaler_;
 };
 
-bool inside(const IntegerFormat& inner, const IntegerFormat& outer) {
-  return inner.min() >= outer.min() && inner.max() <= outer.max();
-}
-
 void check_operands(const QuantizedNetwork& network, const QuantizedLayer& layer,
                     const Datapath& datapath) {
   const IntegerFormat ifmap = network.tensor(layer.ifmaps.at(0)).quantization.format;
@@ -144,10 +140,10 @@ void check_operands(const QuantizedNetwork& network, const QuantizedLayer& layer
          .problem = fmt::format("is {}, the datapath takes {}", has.name(), takes.name()),
          .fix = "quantize for this accelerator, or state the layer's bits under datapath.layers"});
   };
-  if (!inside(ifmap, datapath.layer_ifmap(layer.name)))
+  if (!datapath.layer_ifmap(layer.name).holds(ifmap))
     refuse("ifmap", ifmap, datapath.layer_ifmap(layer.name));
   const bool unit = std::get<MatmulWorkload>(layer.workload).unit_weights;
-  if (!unit && !inside(layer.weight_format, datapath.layer_weight(layer.name))) {
+  if (!unit && !datapath.layer_weight(layer.name).holds(layer.weight_format)) {
     refuse("weight", layer.weight_format, datapath.layer_weight(layer.name));
   }
 }
