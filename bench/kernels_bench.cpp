@@ -100,8 +100,16 @@ void run_path(benchmark::State& state, const LayerCase& c, const Datapath& path,
                                         {.outermost = {}, .census = census});
   LayerRecord record = runner->empty_record();
   Workspace workspace;
-  std::vector<int32_t> ofmap(static_cast<size_t>(layer.workload().window.ofmap_elements()));
-  for (auto _ : state) runner->run({layer.codes}, ofmap, 1, workspace, record);
+  CodeTensor ifmap, ofmap;
+  const Window& w = layer.workload().window;
+  const auto bytes = ifmap.write_bytes({1, w.ifmap_channels, w.ifmap_rows * w.ifmap_cols}, 0);
+  for (int64_t channel = 0, i = 0; channel < w.ifmap_channels; ++channel) {
+    for (int64_t p = 0; p < w.ifmap_rows * w.ifmap_cols; ++p, ++i) {
+      bytes[static_cast<size_t>(p * w.ifmap_channels + channel)] =
+          static_cast<uint8_t>(layer.codes[static_cast<size_t>(i)]);
+    }
+  }
+  for (auto _ : state) runner->run({&ifmap}, ofmap, 1, workspace, record);
   set_rate(state, layer.workload());
 }
 

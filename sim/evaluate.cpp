@@ -65,7 +65,8 @@ Evaluation evaluate(const Simulator& simulator, const CodeSource& source, Progre
           codes.resize(static_cast<size_t>(count * in));
           source.fill(first, count, codes.data());
           simulator.run(codes, count, state);
-          const auto& out = state.tensors[static_cast<size_t>(network.output)];
+          const auto out =
+              state.tensors[static_cast<size_t>(network.output)].planes(state.workspace.planes);
           for (int64_t i = 0; i < count; ++i) {
             for (int64_t c = 0; c < classes; ++c) {
               const int32_t code = out[static_cast<size_t>(i * classes + c)];

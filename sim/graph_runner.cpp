@@ -72,10 +72,10 @@ bool has_layer(const NodeView& view) {
          (op == "QGemm" && view.has_input(8) && view.real("alpha", 1) == 1);
 }
 
-void copy_codes(const Tensor& tensor, std::vector<int32_t>& codes) {
+void copy_codes(const Tensor& tensor, CodeTensor& to) {
   visit_type(tensor.type(), [&](auto stored) {
     const auto values = tensor.values<decltype(stored)>();
-    codes.resize(values.size());
+    const auto codes = to.write_planes(std::ssize(values));
     std::transform(values.begin(), values.end(), codes.begin(),
                    [](auto value) { return static_cast<int32_t>(value); });
   });
@@ -291,9 +291,8 @@ std::optional<std::vector<Tensor>> GraphRunner::run_layer(const Step& step, cons
   const QuantizedTensor& ofmap = network.tensor(network.output);
   const int64_t images = ifmap.shape()[0];
   copy_codes(ifmap, state.ifmap);
-  state.ofmap.resize(static_cast<size_t>(images * ofmap.elements()));
   LayerRecord record;  // without a census
-  step.layer->runner->run({state.ifmap}, state.ofmap, images, state.workspace, record);
+  step.layer->runner->run({&state.ifmap}, state.ofmap, images, state.workspace, record);
   if (observers.counts) observers.counts(*step.node, record.counts);
   Shape shape = ofmap.shape;
   shape.insert(shape.begin(), images);
@@ -303,7 +302,7 @@ std::optional<std::vector<Tensor>> GraphRunner::run_layer(const Step& step, cons
   visit_type(result.type(), [&](auto stored) {
     using T = decltype(stored);
     T* const to = result.write<T>().data();
-    const int32_t* const from = state.ofmap.data();
+    const int32_t* const from = state.ofmap.planes(state.workspace.planes).data();
     const auto count = static_cast<size_t>(result.elements());
     for (size_t i = 0; i < count; ++i) to[i] = static_cast<T>(from[i]);
   });

@@ -53,7 +53,7 @@ class GraphRunner {
   // Scratch memory of one thread, kept from run to run.
   struct State {
     Workspace workspace;
-    std::vector<int32_t> ifmap, ofmap;
+    CodeTensor ifmap, ofmap;
   };
   // One tensor per used input, of its type and shape (an open extent takes any). Returns
   // every output. Throws InputError, naming the node, for what does not fit.

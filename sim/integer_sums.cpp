@@ -25,7 +25,7 @@ IntegerAccumulator::IntegerAccumulator(const IntegerMatmul& matmul,
       ifmap_{.format = matmul.ifmap_format, .scale = 1, .zero_point = matmul.ifmap_zero_point},
       accumulation_(accumulation),
       count_(count),
-      path_(MatmulPath::choose(layer_, ifmap_, accumulation_, count, kernels)) {}
+      path_(MatmulPath::choose(layer_, ifmap_, accumulation_, count, false, kernels)) {}
 
 IntegerAccumulator::IntegerAccumulator(const IntegerMatmul& matmul, const KernelTable& kernels)
     : layer_(layer_of(matmul)),

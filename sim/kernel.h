@@ -3,6 +3,8 @@
 #include <string>
 #include <vector>
 
+#include "sim/byte_kernel.h"
+
 namespace widthwise {
 
 // Inner loops of the fast path: a panel of output pixels against all output channels of a group.
@@ -108,6 +110,7 @@ struct KernelTable {
   void (*requantize)(const RequantizeJob& job);
   void (*elementwise)(const ElementwiseJob& job);
   void (*census)(CensusJob& job);
+  const ByteKernelTable* bytes;  // null: there are none for this instruction set
 };
 
 extern const KernelTable kBaselineKernels;  // SSE2, every x86-64

@@ -45,6 +45,6 @@ inline int count_outside(Vec low, Vec high, Vec floor, Vec ceiling) {
 #include "sim/kernel_body.h"
 
 namespace widthwise {
-const KernelTable kAvx2Kernels{"avx2",           avx2::kPanelPixels, avx2::run,   avx2::make_patch,
-                               avx2::requantize, avx2::elementwise,  avx2::census};
+const KernelTable kAvx2Kernels{"avx2",           avx2::kPanelPixels, avx2::run,    avx2::make_patch,
+                               avx2::requantize, avx2::elementwise,  avx2::census, nullptr};
 }

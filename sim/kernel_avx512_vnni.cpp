@@ -45,7 +45,8 @@ inline int count_outside(Vec low, Vec high, Vec floor, Vec ceiling) {
 #include "sim/kernel_body.h"
 
 namespace widthwise {
-const KernelTable kAvx512VnniKernels{
-    "avx512_vnni",           avx512_vnni::kPanelPixels, avx512_vnni::run,   avx512_vnni::make_patch,
-    avx512_vnni::requantize, avx512_vnni::elementwise,  avx512_vnni::census};
+const KernelTable kAvx512VnniKernels{"avx512_vnni",           avx512_vnni::kPanelPixels,
+                                     avx512_vnni::run,        avx512_vnni::make_patch,
+                                     avx512_vnni::requantize, avx512_vnni::elementwise,
+                                     avx512_vnni::census,     &kAvx512VnniByteKernels};
 }

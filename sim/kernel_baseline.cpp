@@ -43,6 +43,6 @@ inline int count_outside(Vec low, Vec high, Vec floor, Vec ceiling) {
 
 namespace widthwise {
 const KernelTable kBaselineKernels{
-    "baseline",           baseline::kPanelPixels, baseline::run,   baseline::make_patch,
-    baseline::requantize, baseline::elementwise,  baseline::census};
+    "baseline",           baseline::kPanelPixels, baseline::run,    baseline::make_patch,
+    baseline::requantize, baseline::elementwise,  baseline::census, nullptr};
 }

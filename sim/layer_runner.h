@@ -9,6 +9,7 @@
 #include "hwmodel/accelerator.h"
 #include "quant/quantized_network.h"
 #include "sim/census.h"
+#include "sim/code_tensor.h"
 #include "sim/packed_matmul.h"
 
 namespace widthwise {
@@ -51,9 +52,9 @@ struct LayerRecord {
 class LayerRunner {
  public:
   virtual ~LayerRunner() = default;
-  // ifmaps[i]: codes [images, elements of ifmap i]; ofmap: codes [images, elements].
-  virtual void run(const std::vector<std::span<const int32_t>>& ifmaps, std::span<int32_t> ofmap,
-                   int64_t images, Workspace& workspace, LayerRecord& record) const = 0;
+  // ifmaps[i]: of [images, elements of ifmap i]; ofmap: is written as [images, elements].
+  virtual void run(const std::vector<const CodeTensor*>& ifmaps, CodeTensor& ofmap, int64_t images,
+                   Workspace& workspace, LayerRecord& record) const = 0;
   virtual LayerRecord empty_record() const { return {}; }
 };
 

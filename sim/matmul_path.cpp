@@ -15,7 +15,7 @@ bool only_chain_is_outermost(const Accumulation& accumulation) {
 }  // namespace
 
 MatmulPath MatmulPath::choose(const QuantizedLayer& layer, const TensorQuantization& ifmap,
-                              const Accumulation& accumulation, bool count,
+                              const Accumulation& accumulation, bool count, bool want_bytes,
                               const KernelTable& kernels) {
   const auto pack = [&](KernelMode mode) {
     return PackedMatmul::pack(layer, ifmap, accumulation, mode, kernels);
@@ -23,20 +23,21 @@ MatmulPath MatmulPath::choose(const QuantizedLayer& layer, const TensorQuantizat
   MatmulPath path;
   const Stage& chain = accumulation.outermost();
   const bool safe = proven_safe(layer, ifmap, accumulation);
-  if (safe) {
-    path.packed = pack(KernelMode::kExact);
+  const bool wraps_last = chain.overflow == OverflowPolicy::kWrap && !count &&
+                          only_chain_is_outermost(accumulation);  // the order is free
+  if (safe || wraps_last) {
+    if (want_bytes) path.bytes = ByteMatmul::pack(layer, ifmap, kernels);
+    if (!path.bytes) path.packed = pack(KernelMode::kExact);
+    path.wrap_bits = safe ? 0 : chain.bits;
+    return path;
   } else if (chain.overflow == OverflowPolicy::kSaturate) {
     path.packed = pack(count ? KernelMode::kSaturateCount : KernelMode::kSaturate);
   } else if (chain.overflow != OverflowPolicy::kWrap) {
     return path;  // no kernel has it
   } else if (count) {
     path.packed = pack(KernelMode::kWrapCount);
-  } else if (only_chain_is_outermost(accumulation)) {
-    path.packed = pack(KernelMode::kExact);  // wrapping does not depend on the order
-    path.wrap_bits = chain.bits;
-    return path;
   }
-  if (!count || safe) return path;
+  if (!count) return path;
   path.exact = pack(KernelMode::kExact);
   if (!path.exact) path.packed.reset();
   return path;

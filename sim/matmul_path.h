@@ -1,19 +1,22 @@
 #pragma once
 #include <optional>
 
+#include "sim/byte_matmul.h"
 #include "sim/packed_matmul.h"
 
 namespace widthwise {
 
 // How the sums of a matmul layer are computed: by the kernels where they are exact for this layer,
-// else (packed is empty) by the reference.
+// of which those for bytes are the faster ones, else (all are empty) by the reference.
 struct MatmulPath {
+  std::optional<ByteMatmul> bytes;
   std::optional<PackedMatmul> packed;
   std::optional<PackedMatmul> exact;  // exact sums beside it, where outputs wrong are counted
   int wrap_bits = 0;                  // > 0: the kernel's sums are exact and wrap here
 
+  // want_bytes: the caller can take and give bytes.
   static MatmulPath choose(const QuantizedLayer& layer, const TensorQuantization& ifmap,
-                           const Accumulation& accumulation, bool count,
+                           const Accumulation& accumulation, bool count, bool want_bytes,
                            const KernelTable& kernels);
 };
 

@@ -68,6 +68,26 @@ class CodeSink : public PanelSink {
   std::span<int32_t> ofmap_;
 };
 
+// Requantizes tiles as they come.
+class ByteSink : public TileSink {
+ public:
+  ByteSink(const TileRequantizer& requantizer, int wrap_bits, std::span<uint8_t> ofmap,
+           int64_t channels)
+      : requantizer_(requantizer), wrap_bits_(wrap_bits), ofmap_(ofmap), channels_(channels) {}
+
+  void tile(int64_t channel, int64_t channels, int64_t pixel, int64_t count,
+            const int32_t* sums) override {
+    requantizer_.run(channel, channels, count, sums, wrap_bits_,
+                     ofmap_.data() + pixel * channels_ + channel, channels_);
+  }
+
+ private:
+  const TileRequantizer& requantizer_;
+  int wrap_bits_;
+  std::span<uint8_t> ofmap_;
+  int64_t channels_;  // of the ofmap
+};
+
 class MatmulRunner : public LayerRunner {
  public:
   MatmulRunner(const QuantizedNetwork& network, const QuantizedLayer& layer,
@@ -101,7 +121,13 @@ class MatmulRunner : public LayerRunner {
       check_census_policies();
       path_.packed = PackedMatmul::pack(layer, ifmap_, accumulation_, KernelMode::kCensus, kernels);
     } else {
-      path_ = MatmulPath::choose(layer, ifmap_, accumulation_, count_, kernels);
+      path_ = MatmulPath::choose(layer, ifmap_, accumulation_, count_,
+                                 CodeTensor::fits_bytes(ofmap.format), kernels);
+    }
+    if (path_.bytes) {
+      ofmap_offset_ = CodeTensor::byte_offset(ofmap.format);
+      tile_requantizer_.emplace(requantizers_, ofmap.zero_point, layer.q_min, layer.q_max,
+                                ofmap_offset_, *kernels.bytes);
     }
   }
 
@@ -109,9 +135,32 @@ class MatmulRunner : public LayerRunner {
     return {.census = LayerCensus(layer_.bias, accumulation_.bias), .counts = {}};
   }
 
-  void run(const std::vector<std::span<const int32_t>>& ifmaps, std::span<int32_t> ofmap,
-           int64_t images, Workspace& workspace, LayerRecord& record) const override {
-    if (!path_.packed) return run_reference(ifmaps[0], ofmap, images, record);
+  void run(const std::vector<const CodeTensor*>& ifmaps, CodeTensor& ofmap, int64_t images,
+           Workspace& workspace, LayerRecord& record) const override {
+    if (path_.bytes) return run_bytes(*ifmaps[0], ofmap, images, workspace, record);
+    const auto codes = ifmaps[0]->planes(workspace.planes);
+    const auto to = ofmap.write_planes(images * workload_.window.ofmap_elements());
+    if (path_.packed) {
+      run_packed(codes, to, images, workspace, record);
+    } else {
+      run_reference(codes, to, images, record);
+    }
+  }
+
+ private:
+  void run_bytes(const CodeTensor& ifmap, CodeTensor& ofmap, int64_t images, Workspace& workspace,
+                 LayerRecord& record) const {
+    const Window& w = workload_.window;
+    const auto bytes = ifmap.bytes({images, w.ifmap_channels, w.ifmap_rows * w.ifmap_cols},
+                                   CodeTensor::byte_offset(ifmap_.format), workspace.bytes);
+    const auto to = ofmap.write_bytes({images, w.ofmap_channels, w.ofmap_pixels()}, ofmap_offset_);
+    ByteSink sink(*tile_requantizer_, path_.wrap_bits, to, w.ofmap_channels);
+    path_.bytes->run(bytes, images, workspace, sink);
+    if (count_) record.counts.outputs += images * w.ofmap_elements();  // proven exact
+  }
+
+  void run_packed(std::span<const int32_t> codes, std::span<int32_t> ofmap, int64_t images,
+                  Workspace& workspace, LayerRecord& record) const {
     CodeSink sink(workload_.window, *kernels_, requantizers_, ofmap);
     if (census_) sink.census = &record.census;
     if (count_) sink.counts = &record.counts;
@@ -119,13 +168,12 @@ class MatmulRunner : public LayerRunner {
     std::optional<SumSink> exact;
     if (count_ && path_.exact) {
       exact.emplace(workload_.window, images);
-      path_.exact->run(ifmaps[0], images, workspace, *exact);
+      path_.exact->run(codes, images, workspace, *exact);
       sink.exact = &exact->sums;
     }
-    path_.packed->run(ifmaps[0], images, workspace, sink);
+    path_.packed->run(codes, images, workspace, sink);
   }
 
- private:
   // A census says what wrap and saturate do at each width; of the other policies it says nothing.
   void check_census_policies() const {
     for (size_t i = 0; i < accumulation_.stages.size(); ++i) {
@@ -189,6 +237,8 @@ class MatmulRunner : public LayerRunner {
   const KernelTable* kernels_ = nullptr;
   std::vector<ChannelRequantizer> requantizers_;
   MatmulPath path_;
+  std::optional<TileRequantizer> tile_requantizer_;  // with path_.bytes
+  int32_t ofmap_offset_ = 0;
 };
 
 }  // namespace

@@ -20,10 +20,6 @@ OverflowPolicy policy_of(KernelMode mode) {
   return mode == KernelMode::kWrapCount ? OverflowPolicy::kWrap : OverflowPolicy::kSaturate;
 }
 
-int64_t magnitude(const TensorQuantization& q) {
-  return std::max(std::abs(q.format.min() - q.zero_point), std::abs(q.format.max() - q.zero_point));
-}
-
 // The largest magnitude that any partial sum of any channel can have, bias included.
 int64_t sum_limit(const QuantizedLayer& layer, int64_t ifmap_magnitude) {
   const auto& workload = std::get<MatmulWorkload>(layer.workload);
@@ -43,6 +39,15 @@ int64_t sum_limit(const QuantizedLayer& layer, int64_t ifmap_magnitude) {
 }
 
 }  // namespace
+
+int64_t magnitude(const TensorQuantization& ifmap) {
+  return std::max(std::abs(ifmap.format.min() - ifmap.zero_point),
+                  std::abs(ifmap.format.max() - ifmap.zero_point));
+}
+
+bool sums_fit_int32(const QuantizedLayer& layer, const TensorQuantization& ifmap) {
+  return sum_limit(layer, magnitude(ifmap)) < kInt32Limit;
+}
 
 bool has_one_fitted_chain(const Accumulation& accumulation) {
   const auto& stages = accumulation.stages;

@@ -38,9 +38,15 @@ void for_each_part(const Window& window, int64_t channel, int64_t first, int64_t
 // Scratch memory of one thread, grown as needed and reused from layer to layer.
 struct Workspace {
   std::vector<int16_t> padded, patch;
-  std::vector<int32_t> sums, low, high, counts, moved;
+  std::vector<uint8_t> bytes, padded_bytes;
+  std::vector<int32_t> planes, sums, low, high, counts, moved;
   std::vector<PixelRun> runs;
 };
+
+// The largest magnitude of (ifmap code - zero point).
+int64_t magnitude(const TensorQuantization& ifmap);
+// No partial sum of any channel can leave int32, whatever the data and the order; bias included.
+bool sums_fit_int32(const QuantizedLayer& layer, const TensorQuantization& ifmap);
 
 // [chain all] or [tree T, chain all]: what the kernels and a census cover.
 bool has_one_fitted_chain(const Accumulation& accumulation);

@@ -18,14 +18,13 @@ Simulator::State Simulator::make_state() const {
 
 void Simulator::run(std::span<const int32_t> input, int64_t images, State& state) const {
   const auto at = [](int index) { return static_cast<size_t>(index); };
-  state.tensors[at(network_.input)].assign(input.begin(), input.end());
+  state.tensors[at(network_.input)].assign_planes(input);
   for (size_t i = 0; i < runners_.size(); ++i) {
     const QuantizedLayer& layer = network_.layers[i];
-    std::vector<std::span<const int32_t>> ifmaps;
-    for (const int ifmap : layer.ifmaps) ifmaps.emplace_back(state.tensors[at(ifmap)]);
-    auto& ofmap = state.tensors[at(layer.ofmap)];
-    ofmap.resize(static_cast<size_t>(images * network_.tensor(layer.ofmap).elements()));
-    runners_[i]->run(ifmaps, ofmap, images, state.workspace, state.records[i]);
+    std::vector<const CodeTensor*> ifmaps;
+    for (const int ifmap : layer.ifmaps) ifmaps.push_back(&state.tensors[at(ifmap)]);
+    runners_[i]->run(ifmaps, state.tensors[at(layer.ofmap)], images, state.workspace,
+                     state.records[i]);
   }
 }
 

@@ -17,8 +17,8 @@ class Simulator {
             const RunOptions& options = {});
 
   struct State {
-    std::vector<std::vector<int32_t>> tensors;  // codes [images, elements] of every tensor
-    std::vector<LayerRecord> records;           // one per layer
+    std::vector<CodeTensor> tensors;   // [images, elements] of every tensor
+    std::vector<LayerRecord> records;  // one per layer
     Workspace workspace;
   };
   State make_state() const;

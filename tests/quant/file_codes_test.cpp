@@ -72,15 +72,19 @@ class FileCodes {
     options.count = true;
     for (const QuantizedLayer& layer : network_.layers) {
       const auto runner = make_layer_runner(network_, layer, datapath, options);
-      std::vector<std::span<const int32_t>> ifmaps;
-      for (const int ifmap : layer.ifmaps) ifmaps.emplace_back(codes(ifmap));
+      std::vector<CodeTensor> tensors(layer.ifmaps.size());
+      std::vector<const CodeTensor*> ifmaps;
+      for (size_t i = 0; i < tensors.size(); ++i) {
+        tensors[i].assign_planes(codes(layer.ifmaps[i]));
+        ifmaps.push_back(&tensors[i]);
+      }
       const Codes& wanted = codes(layer.ofmap);
-      Codes found(wanted.size());
+      CodeTensor found;
       Workspace workspace;
       LayerRecord record;
       runner->run(ifmaps, found, kImages, workspace, record);
       overflowed += record.counts.additions_overflowed;
-      compare(layer, wanted, found);
+      compare(layer, wanted, found.codes());
     }
     return differences_;
   }

@@ -112,9 +112,9 @@ TEST_P(QcdqExecution, GivesTheSimulatorsCodes) {
     const int64_t elements = network.tensors[found->second].elements();
     ASSERT_EQ(std::ssize(value.v), elements) << name;
     ++seen[found->second];
+    const std::vector<int32_t> codes = state.tensors[found->second].codes();
     for (int64_t i = 0; i < elements; ++i) {
-      const int32_t wanted =
-          state.tensors[found->second][static_cast<size_t>(image * elements + i)];
+      const int32_t wanted = codes[static_cast<size_t>(image * elements + i)];
       double& code = value.v[static_cast<size_t>(i)];
       ASSERT_LE(std::abs(code - wanted), 1) << name << ", element " << i;
       near_ties += code != wanted;

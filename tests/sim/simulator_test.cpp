@@ -62,7 +62,8 @@ class Expected {
         const auto& codes = runs_[static_cast<size_t>(i)].tensors[t];
         wanted.insert(wanted.end(), codes.begin(), codes.end());
       }
-      ASSERT_EQ(state.tensors[t], wanted) << what << ", tensor " << t << ", batch " << count;
+      ASSERT_EQ(state.tensors[t].codes(), wanted)
+          << what << ", tensor " << t << ", batch " << count;
     }
     if (!with_counts) return;
     for (size_t l = 0; l < network_.layers.size(); ++l) {
@@ -533,10 +534,10 @@ TEST(Evaluate, OneThreadTwoThreadsAndAnyBatchesGiveTheSame) {
   Simulator::State whole = simulator.make_state();
   simulator.run(data.images, 41, whole);
   const QuantizedNetwork& network = data.builder.network;
+  const auto whole_output = whole.tensors[static_cast<size_t>(network.output)].codes();
   int64_t correct = 0, hit = 0;
   for (size_t i = 0; i < 41; ++i) {
-    const auto logits =
-        slice(whole.tensors[static_cast<size_t>(network.output)], 10, static_cast<int64_t>(i), 1);
+    const auto logits = slice(whole_output, 10, static_cast<int64_t>(i), 1);
     const auto best = static_cast<int32_t>(std::max_element(logits.begin(), logits.end()) -
                                            logits.begin());  // the scale is positive
     EXPECT_EQ(one.predictions[i], best);
