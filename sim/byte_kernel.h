@@ -9,20 +9,91 @@ namespace widthwise {
 // byte's share is in the start and in `corrections`. Sums may wrap on their way: their true values
 // fit int32, which the caller has proved (see ByteMatmul).
 inline constexpr int64_t kLaneChannels = 16;  // output channels per vector
-inline constexpr int64_t kTileVectors = 4;    // vectors of a tile
+inline constexpr int64_t kTileVectors = 4;    // vectors of a tile, at most
 inline constexpr int64_t kTileChannels = kLaneChannels * kTileVectors;
-inline constexpr int64_t kTilePixels = 6;
+inline constexpr int64_t kTilePixels = 6;  // at most
+inline constexpr int64_t kPanelPixels = 16;
+inline constexpr int64_t kMostBlockQuads = 16;
 
-// At most kTilePixels pixels against up to kTileChannels channels.
+// Some pixels against up to kTileChannels channels. Arrays by channel have whole vectors; results
+// are [count][kTileChannels].
 struct ByteTile {
-  const uint8_t* pixels[kTilePixels];  // where each pixel's window begins
-  int64_t count = 0;                   // pixels
-  int64_t vectors = 0;                 // of output channels
-  const int32_t* offsets = nullptr;    // [quads]: of each quad from the window's begin
-  const int8_t* weights = nullptr;     // [quads][vectors][kLaneChannels][4]
+  const uint8_t* const* pixels = nullptr;  // [count]: where each pixel's window begins
+  int64_t count = 0;                       // 1..kTilePixels
+  int64_t vectors = 0;                     // of output channels, 1..kTileVectors
+  const int32_t* offsets = nullptr;        // [quads]: of each quad from the window's begin
+  const int8_t* weights = nullptr;         // [quads][vectors][kLaneChannels][4]
   int64_t quads = 0;
-  const int32_t* start = nullptr;  // [vectors * kLaneChannels]
-  int32_t* sums = nullptr;         // [count][kTileChannels]
+  const int32_t* start = nullptr;  // before the first addition
+  int32_t* sums = nullptr;
+
+  // Trees: a fitted addition after every quads_per_fit quads, and one of `last` if there is one.
+  int64_t quads_per_fit = 1;
+  const int32_t* corrections =
+      nullptr;  // [fits][vectors * kLaneChannels] of the zero byte, or null
+  const int32_t* last = nullptr;
+  int bits = 32;           // of the running sum if it is saturated, 2..31
+  int32_t* low = nullptr;  // census: extremes of the running sum
+  int32_t* high = nullptr;
+
+  // Chains: the running sum after every block of block_quads quads, without corrections, and
+  // -sum(|ifmap| * |weight|) over the block.
+  int64_t block_quads = kMostBlockQuads;       // 1..kMostBlockQuads
+  const uint8_t* const* magnitudes = nullptr;  // [count]: as pixels, of |byte - zero byte|; or
+                                               // null: the zero byte is 0
+  const int8_t* bounds = nullptr;  // -|weight|, as weights
+  int32_t* block_sums = nullptr;   // [blocks][count][kTileChannels]
+  int32_t* block_bounds = nullptr;
+};
+
+// Bytes of up to kPanelPixels pixels' windows copied out of planes: [kPanelPixels][stride], of
+// which quads * 4 are written, and up to a multiple of 64.
+struct PanelRun {
+  int64_t offset = 0;                  // of the run's first pixel
+  bool as_it_lies = false;             // 16 bytes from there are the panel's pixels
+  uint8_t shuffle[kPanelPixels] = {};  // else byte by pixel; 0x80: another run's pixel
+};
+struct CopyPanelJob {
+  const uint8_t* planes = nullptr;
+  const int64_t* offsets = nullptr;  // [quads][4] of a slot's plane and tap
+  int64_t quads = 0;
+  const PanelRun* runs = nullptr;
+  int64_t run_count = 0;
+  uint8_t* panel = nullptr;
+  int64_t stride = 0;
+};
+
+// From a tile's blocks to its extremes. An output's running sum S inside a block stays within
+// (S before + S behind +- sum of magnitudes) / 2; only where that could change what a census says
+// are the block's products added one by one. `low` and `high` come out as values that S reached,
+// and of which the true extremes are no other width, and beyond which they do not move the
+// channel's extremes.
+struct ChainExtremesJob {
+  ByteTile tile;                 // as it was run; low, high and sums are written
+  const int8_t* rows = nullptr;  // weights once more: [channels][quads][4]
+  int32_t zero_byte = 0;
+  const int32_t* corrections = nullptr;  // [blocks][kTileChannels], of all blocks up to it, or null
+  bool every_quad = false;         // a fitted addition after every quad; else after every product
+  const int32_t* least = nullptr;  // of each channel so far
+  const int32_t* greatest = nullptr;
+  // Outputs whose extremes lie less than this apart get their true extremes; INT32_MIN: never.
+  const int32_t* exact_below = nullptr;
+  // Blocks to look at, in this order; room for all of the tile's and a vector more.
+  int32_t* looks = nullptr;         // block << 16 | pixel << 8 | channel
+  int32_t* looks_before = nullptr;  // and the running sum before it
+};
+
+// Counts of outputs by width, for channels side by side: at most 255 pixels.
+inline constexpr int64_t kCensusWidths = 34;  // 1..33
+struct TileCensusJob {
+  const int32_t* sums = nullptr;  // [count][kTileChannels]
+  const int32_t* low = nullptr;
+  const int32_t* high = nullptr;
+  int64_t count = 0;
+  uint8_t* running = nullptr;  // [kCensusWidths][kTileChannels]
+  uint8_t* final = nullptr;
+  int32_t* least = nullptr;  // [kTileChannels]
+  int32_t* greatest = nullptr;
 };
 
 // Codes of a tile as bytes: its sums wrapped to wrap_bits first if that is not 0. All arrays are by
@@ -50,6 +121,13 @@ struct ByteRequantizeJob {
 
 struct ByteKernelTable {
   void (*exact)(const ByteTile& tile);
+  void (*tree_saturate)(const ByteTile& tile);
+  void (*tree_census)(const ByteTile& tile);
+  void (*chain_blocks)(const ByteTile& tile);
+  void (*chain_extremes)(const ChainExtremesJob& job);
+  void (*census)(const TileCensusJob& job);
+  void (*transpose)(const uint8_t* from, int64_t rows, int64_t cols, uint8_t* to);
+  void (*copy_panel)(const CopyPanelJob& job);
   void (*requantize)(const ByteRequantizeJob& job);
 };
 

@@ -15,51 +15,540 @@ inline Vec broadcast_quad(const uint8_t* from) {
   return _mm512_set1_epi32(quad);
 }
 
-// The sums of kPixels pixels and kVectors vectors stay in registers; unrolled whole, or g++ spills.
+// --- tiles: kPixels pixels and kVectors vectors stay in registers; unrolled whole, or g++ spills
+// ---
+
+#define UNROLL _Pragma("GCC unroll 8")
+
 template <int kPixels, int kVectors>
-void exact_tile(const ByteTile& tile) {
-  Vec sum[kPixels][kVectors];
-  const uint8_t* pixel[kPixels];
-#pragma GCC unroll 8
-  for (int p = 0; p < kPixels; ++p) {
-    pixel[p] = tile.pixels[p];
-#pragma GCC unroll 4
-    for (int v = 0; v < kVectors; ++v) sum[p][v] = load(tile.start + v * kLaneChannels);
-  }
-  const int8_t* weights = tile.weights;
-  for (int64_t quad = 0; quad < tile.quads; ++quad) {
-    const int64_t offset = tile.offsets[quad];
-    Vec w[kVectors];
-#pragma GCC unroll 4
-    for (int v = 0; v < kVectors; ++v) w[v] = load(weights + v * 64);
-    weights += kVectors * 64;
-#pragma GCC unroll 8
-    for (int p = 0; p < kPixels; ++p) {
-      const Vec a = broadcast_quad(pixel[p] + offset);
-#pragma GCC unroll 4
-      for (int v = 0; v < kVectors; ++v) sum[p][v] = _mm512_dpbusd_epi32(sum[p][v], a, w[v]);
+struct TileSums {
+  Vec v[kPixels][kVectors];
+};
+
+// One quad of every pixel against one quad of weights.
+template <int kPixels, int kVectors>
+inline void add_quad(TileSums<kPixels, kVectors>& sum, const uint8_t* const (&pixel)[kPixels],
+                     int64_t offset, const int8_t* weights) {
+  Vec w[kVectors];
+  UNROLL for (int v = 0; v < kVectors; ++v) w[v] = load(weights + v * 64);
+  UNROLL for (int p = 0; p < kPixels; ++p) {
+    const Vec a = broadcast_quad(pixel[p] + offset);
+    UNROLL for (int v = 0; v < kVectors; ++v) {
+      sum.v[p][v] = _mm512_dpbusd_epi32(sum.v[p][v], a, w[v]);
     }
-  }
-#pragma GCC unroll 8
-  for (int p = 0; p < kPixels; ++p) {
-#pragma GCC unroll 4
-    for (int v = 0; v < kVectors; ++v)
-      store(tile.sums + p * kTileChannels + v * kLaneChannels, sum[p][v]);
   }
 }
 
-using TileFunction = void (*)(const ByteTile&);
-
-constexpr TileFunction kExactTiles[kTilePixels][kTileVectors] = {
-    {exact_tile<1, 1>, exact_tile<1, 2>, exact_tile<1, 3>, exact_tile<1, 4>},
-    {exact_tile<2, 1>, exact_tile<2, 2>, exact_tile<2, 3>, exact_tile<2, 4>},
-    {exact_tile<3, 1>, exact_tile<3, 2>, exact_tile<3, 3>, exact_tile<3, 4>},
-    {exact_tile<4, 1>, exact_tile<4, 2>, exact_tile<4, 3>, exact_tile<4, 4>},
-    {exact_tile<5, 1>, exact_tile<5, 2>, exact_tile<5, 3>, exact_tile<5, 4>},
-    {exact_tile<6, 1>, exact_tile<6, 2>, exact_tile<6, 3>, exact_tile<6, 4>},
+// A part of a tile: pixels from `pixel` on, vectors from `vector` on.
+struct Part {
+  const ByteTile& tile;
+  int64_t pixel, vector;
+  int64_t weight_stride() const { return tile.vectors * 64; }
+  int64_t at(int p, int v) const {
+    return (pixel + p) * kTileChannels + (vector + v) * kLaneChannels;
+  }
 };
 
-void exact(const ByteTile& tile) { kExactTiles[tile.count - 1][tile.vectors - 1](tile); }
+template <int kPixels, int kVectors>
+inline void begin_part(const Part& part, TileSums<kPixels, kVectors>& sum,
+                       const uint8_t* (&pixel)[kPixels]) {
+  UNROLL for (int p = 0; p < kPixels; ++p) {
+    pixel[p] = part.tile.pixels[part.pixel + p];
+    UNROLL for (int v = 0; v < kVectors; ++v) {
+      sum.v[p][v] = load(part.tile.start + (part.vector + v) * kLaneChannels);
+    }
+  }
+}
+
+template <int kPixels, int kVectors>
+inline void store_part(const Part& part, const TileSums<kPixels, kVectors>& sum, int32_t* to) {
+  UNROLL for (int p = 0; p < kPixels; ++p) {
+    UNROLL for (int v = 0; v < kVectors; ++v) store(to + part.at(p, v), sum.v[p][v]);
+  }
+}
+
+struct Exact {
+  template <int kPixels, int kVectors>
+  static void run(const Part& part) {
+    const ByteTile& tile = part.tile;
+    TileSums<kPixels, kVectors> sum;
+    const uint8_t* pixel[kPixels];
+    begin_part(part, sum, pixel);
+    const int8_t* weights = tile.weights + part.vector * 64;
+    for (int64_t quad = 0; quad < tile.quads; ++quad, weights += part.weight_stride())
+      add_quad(sum, pixel, tile.offsets[quad], weights);
+    store_part(part, sum, tile.sums);
+  }
+};
+
+// Calls close() after every fitted addition.
+template <int kPixels, int kVectors, class Close>
+inline void run_tree(const Part& part, TileSums<kPixels, kVectors>& sum, Close&& close) {
+  const ByteTile& tile = part.tile;
+  const uint8_t* pixel[kPixels];
+  begin_part(part, sum, pixel);
+  const int8_t* weights = tile.weights + part.vector * 64;
+  const auto add_all = [&](const int32_t* from) {
+    UNROLL for (int v = 0; v < kVectors; ++v) {
+      const Vec addend = load(from + (part.vector + v) * kLaneChannels);
+      UNROLL for (int p = 0; p < kPixels; ++p) sum.v[p][v] = _mm512_add_epi32(sum.v[p][v], addend);
+    }
+  };
+  const int32_t* corrections = tile.corrections;
+  for (int64_t quad = 0; quad < tile.quads;) {
+    const int64_t end =
+        quad + tile.quads_per_fit < tile.quads ? quad + tile.quads_per_fit : tile.quads;
+    for (; quad < end; ++quad, weights += part.weight_stride())
+      add_quad(sum, pixel, tile.offsets[quad], weights);
+    if (corrections != nullptr) {
+      add_all(corrections);
+      corrections += tile.vectors * kLaneChannels;
+    }
+    close();
+  }
+  if (tile.last != nullptr) {
+    add_all(tile.last);
+    close();
+  }
+  store_part(part, sum, tile.sums);
+}
+
+struct TreeSaturate {
+  template <int kPixels, int kVectors>
+  static void run(const Part& part) {
+    TileSums<kPixels, kVectors> sum;
+    const Vec low = _mm512_set1_epi32(-(1 << (part.tile.bits - 1))),
+              high = _mm512_set1_epi32((1 << (part.tile.bits - 1)) - 1);
+    run_tree(part, sum, [&] {
+      UNROLL for (int p = 0; p < kPixels; ++p) {
+        UNROLL for (int v = 0; v < kVectors; ++v) {
+          sum.v[p][v] = _mm512_min_epi32(_mm512_max_epi32(sum.v[p][v], low), high);
+        }
+      }
+    });
+  }
+};
+
+struct TreeCensus {
+  template <int kPixels, int kVectors>
+  static void run(const Part& part) {
+    TileSums<kPixels, kVectors> sum, low, high;
+    UNROLL for (int p = 0; p < kPixels; ++p) {
+      UNROLL for (int v = 0; v < kVectors; ++v) {
+        low.v[p][v] = _mm512_set1_epi32(INT32_MAX);
+        high.v[p][v] = _mm512_set1_epi32(INT32_MIN);
+      }
+    }
+    run_tree(part, sum, [&] {
+      UNROLL for (int p = 0; p < kPixels; ++p) {
+        UNROLL for (int v = 0; v < kVectors; ++v) {
+          low.v[p][v] = _mm512_min_epi32(low.v[p][v], sum.v[p][v]);
+          high.v[p][v] = _mm512_max_epi32(high.v[p][v], sum.v[p][v]);
+        }
+      }
+    });
+    store_part(part, low, part.tile.low);
+    store_part(part, high, part.tile.high);
+  }
+};
+
+// kApart: magnitudes are other bytes than the ifmap's.
+template <bool kApart>
+struct ChainBlocks {
+  template <int kPixels, int kVectors>
+  static void run(const Part& part) {
+    const ByteTile& tile = part.tile;
+    TileSums<kPixels, kVectors> sum, bound;
+    const uint8_t *pixel[kPixels], *magnitude[kPixels];
+    begin_part(part, sum, pixel);
+    if constexpr (kApart) {
+      UNROLL for (int p = 0; p < kPixels; ++p) magnitude[p] = tile.magnitudes[part.pixel + p];
+    }
+    const int64_t stride = part.weight_stride();
+    const int8_t* weights = tile.weights + part.vector * 64;
+    const int64_t to_bounds = tile.bounds - tile.weights;
+    const int32_t* offsets = tile.offsets;
+    int64_t block = 0;
+    for (int64_t quad = 0; quad < tile.quads; ++block) {
+      UNROLL for (int p = 0; p < kPixels; ++p) {
+        UNROLL for (int v = 0; v < kVectors; ++v) bound.v[p][v] = _mm512_setzero_si512();
+      }
+      const int64_t end =
+          quad + tile.block_quads < tile.quads ? quad + tile.block_quads : tile.quads;
+      for (; quad < end; ++quad, weights += stride) {
+        const int64_t offset = offsets[quad];
+        if constexpr (kApart) {
+          add_quad(sum, pixel, offset, weights);
+          add_quad(bound, magnitude, offset, weights + to_bounds);
+          continue;
+        }
+        Vec w[kVectors], b[kVectors];
+        UNROLL for (int v = 0; v < kVectors; ++v) {
+          w[v] = load(weights + v * 64);
+          b[v] = load(weights + to_bounds + v * 64);
+        }
+        UNROLL for (int p = 0; p < kPixels; ++p) {
+          const Vec a = broadcast_quad(pixel[p] + offset);
+          UNROLL for (int v = 0; v < kVectors; ++v) {
+            sum.v[p][v] = _mm512_dpbusd_epi32(sum.v[p][v], a, w[v]);
+            bound.v[p][v] = _mm512_dpbusd_epi32(bound.v[p][v], a, b[v]);
+          }
+        }
+      }
+      const int64_t at = block * tile.count * kTileChannels;
+      store_part(part, sum, tile.block_sums + at);
+      store_part(part, bound, tile.block_bounds + at);
+    }
+  }
+};
+
+// Cuts a tile into parts that stay in registers.
+template <class Kernel, int kPixels, int kVectors>
+void run_parts_of(const ByteTile& tile, int64_t vector) {
+  int64_t pixel = 0;
+  for (; pixel + kPixels <= tile.count; pixel += kPixels)
+    Kernel::template run<kPixels, kVectors>({tile, pixel, vector});
+  if constexpr (kPixels > 1) {
+    const int64_t left = tile.count - pixel;
+    const auto rest = [&]<int kRest>() {
+      if (left == kRest) Kernel::template run<kRest, kVectors>({tile, pixel, vector});
+    };
+    rest.template operator()<1>();
+    if constexpr (kPixels > 2) rest.template operator()<2>();
+    if constexpr (kPixels > 3) rest.template operator()<3>();
+    if constexpr (kPixels > 4) rest.template operator()<4>();
+    if constexpr (kPixels > 5) rest.template operator()<5>();
+  }
+}
+template <class Kernel, int kPixels, int kVectors>
+void run_parts(const ByteTile& tile) {
+  int64_t vector = 0;
+  for (; vector + kVectors <= tile.vectors; vector += kVectors)
+    run_parts_of<Kernel, kPixels, kVectors>(tile, vector);
+  const int64_t left = tile.vectors - vector;
+  if (left == 1) run_parts_of<Kernel, kPixels, 1>(tile, vector);
+  if constexpr (kVectors > 2) {
+    if (left == 2) run_parts_of<Kernel, kPixels, 2>(tile, vector);
+    if (left == 3) run_parts_of<Kernel, kPixels, 3>(tile, vector);
+  }
+}
+
+void exact(const ByteTile& tile) { run_parts<Exact, 6, 4>(tile); }
+void tree_saturate(const ByteTile& tile) { run_parts<TreeSaturate, 6, 4>(tile); }
+void tree_census(const ByteTile& tile) { run_parts<TreeCensus, 4, 2>(tile); }
+void chain_blocks(const ByteTile& tile) {
+  if (tile.magnitudes != nullptr) {
+    run_parts<ChainBlocks<true>, 6, 2>(tile);
+  } else {
+    run_parts<ChainBlocks<false>, 6, 2>(tile);
+  }
+}
+
+// --- extremes of chains ---
+
+// One output's sums after every product of a block, or after every quad, one lane per quad.
+template <bool kEveryQuad, bool kZeroByte>
+inline void look_closely(const ChainExtremesJob& job, int32_t look, int32_t before) {
+  const ByteTile& tile = job.tile;
+  const int64_t block = look >> 16, p = (look >> 8) & 0xFF, channel = look & 0xFF;
+  const int64_t first = block * tile.block_quads;
+  const int64_t left = tile.quads - first;
+  const int64_t count = left < tile.block_quads ? left : tile.block_quads;
+  const auto lanes = static_cast<__mmask16>((1 << count) - 1);
+  const Vec none = _mm512_setzero_si512();
+  const int32_t offset = tile.offsets[first];
+  const uint8_t* from = tile.pixels[p];
+  const bool together = tile.offsets[first + count - 1] - offset == (count - 1) * 4;
+  const Vec a =
+      together ? _mm512_maskz_loadu_epi32(lanes, from + offset)
+               : _mm512_mask_i32gather_epi32(
+                     none, lanes, _mm512_maskz_loadu_epi32(lanes, tile.offsets + first), from, 1);
+  const Vec w = _mm512_maskz_loadu_epi32(lanes, job.rows + (channel * tile.quads + first) * 4);
+  const Vec z = _mm512_set1_epi8(static_cast<char>(job.zero_byte));
+  // Sums of the first 1..4 products of every quad.
+  const auto products = [&](uint64_t bytes) {
+    const Vec some = _mm512_maskz_mov_epi8(bytes, w);
+    const Vec sum = _mm512_dpbusd_epi32(none, a, some);
+    return kZeroByte ? _mm512_sub_epi32(sum, _mm512_dpbusd_epi32(none, z, some)) : sum;
+  };
+  const Vec whole = products(~uint64_t{0});
+  Vec low = whole, high = whole;
+  if constexpr (!kEveryQuad) {
+    const Vec one = products(0x1111111111111111), two = products(0x3333333333333333),
+              three = products(0x7777777777777777);
+    low = _mm512_min_epi32(_mm512_min_epi32(low, one), _mm512_min_epi32(two, three));
+    high = _mm512_max_epi32(_mm512_max_epi32(high, one), _mm512_max_epi32(two, three));
+  }
+  // Sums of all quads before each, in log steps.
+  Vec sum = whole;
+  sum = _mm512_add_epi32(sum, _mm512_alignr_epi32(sum, none, 15));
+  sum = _mm512_add_epi32(sum, _mm512_alignr_epi32(sum, none, 14));
+  sum = _mm512_add_epi32(sum, _mm512_alignr_epi32(sum, none, 12));
+  sum = _mm512_add_epi32(sum, _mm512_alignr_epi32(sum, none, 8));
+  const Vec begin = _mm512_sub_epi32(sum, whole);
+  // Lanes past the end repeat the last sum.
+  const int32_t least = before + _mm512_reduce_min_epi32(_mm512_add_epi32(low, begin));
+  const int32_t greatest = before + _mm512_reduce_max_epi32(_mm512_add_epi32(high, begin));
+  int32_t& known_low = tile.low[p * kTileChannels + channel];
+  int32_t& known_high = tile.high[p * kTileChannels + channel];
+  known_low = least < known_low ? least : known_low;
+  known_high = greatest > known_high ? greatest : known_high;
+}
+
+// What a running sum may reach without changing what a census says: twice the limits, rounded
+// outwards.
+struct Freedom {
+  Vec twice_low, twice_high;
+};
+inline Freedom freedom(const ChainExtremesJob& job, int64_t channel, Vec low, Vec high) {
+  const auto magnitude = [](Vec v) { return _mm512_xor_si512(v, _mm512_srai_epi32(v, 31)); };
+  const Vec largest = _mm512_or_si512(magnitude(low), magnitude(high));
+  const Vec width_high = _mm512_srlv_epi32(_mm512_set1_epi32(-1), _mm512_lzcnt_epi32(largest));
+  const Vec width_low = _mm512_xor_si512(width_high, _mm512_set1_epi32(-1));
+  Vec free_high =
+      _mm512_min_epi32(width_high, _mm512_max_epi32(high, load(job.greatest + channel)));
+  Vec free_low = _mm512_max_epi32(width_low, _mm512_min_epi32(low, load(job.least + channel)));
+  const __mmask16 to_know =
+      _mm512_cmplt_epi32_mask(_mm512_sub_epi32(high, low), load(job.exact_below + channel));
+  free_high = _mm512_mask_mov_epi32(free_high, to_know, high);
+  free_low = _mm512_mask_mov_epi32(free_low, to_know, low);
+  const Vec one = _mm512_set1_epi32(1);
+  return {_mm512_sub_epi32(_mm512_add_epi32(free_low, free_low), one),
+          _mm512_add_epi32(_mm512_add_epi32(free_high, free_high), one)};
+}
+
+// Sums, and low and high from the ends of the blocks; returns how many looks are listed.
+int64_t list_looks(const ChainExtremesJob& job, int64_t p, int64_t v, int64_t looks) {
+  const ByteTile& tile = job.tile;
+  const int64_t channel = v * kLaneChannels, at = p * kTileChannels + channel;
+  const int64_t blocks = (tile.quads + tile.block_quads - 1) / tile.block_quads;
+  const int64_t stride = tile.count * kTileChannels;
+  const auto sum_behind = [&](int64_t block) {
+    const Vec sum = load(tile.block_sums + block * stride + at);
+    if (job.corrections == nullptr) return sum;
+    return _mm512_add_epi32(sum, load(job.corrections + block * kTileChannels + channel));
+  };
+  Vec low = sum_behind(0), high = low, sum = low;
+  for (int64_t block = 1; block < blocks; ++block) {
+    sum = sum_behind(block);
+    low = _mm512_min_epi32(low, sum);
+    high = _mm512_max_epi32(high, sum);
+  }
+  if (tile.last != nullptr) {
+    sum = _mm512_add_epi32(sum, load(tile.last + channel));
+    low = _mm512_min_epi32(low, sum);
+    high = _mm512_max_epi32(high, sum);
+  }
+  store(tile.sums + at, sum);
+  store(tile.low + at, low);
+  store(tile.high + at, high);
+  const Freedom free = freedom(job, channel, low, high);
+  const Vec lane =
+      _mm512_add_epi32(_mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15),
+                       _mm512_set1_epi32(static_cast<int32_t>(p << 8 | channel)));
+  Vec before = load(tile.start + channel);
+  for (int64_t block = 0; block < blocks; ++block) {
+    const Vec behind = sum_behind(block);
+    const Vec bound = load(tile.block_bounds + block * stride + at);
+    const Vec middle = _mm512_add_epi32(before, behind);
+    // Negative where a sum inside the block could leave its freedom.
+    const Vec above = _mm512_sub_epi32(_mm512_add_epi32(free.twice_high, bound), middle);
+    const Vec below = _mm512_add_epi32(_mm512_sub_epi32(bound, free.twice_low), middle);
+    const __mmask16 lanes = _mm512_movepi32_mask(_mm512_or_si512(above, below));
+    if (lanes != 0) {
+      const Vec look = _mm512_add_epi32(lane, _mm512_set1_epi32(static_cast<int32_t>(block << 16)));
+      store(job.looks + looks, _mm512_maskz_compress_epi32(lanes, look));
+      store(job.looks_before + looks, _mm512_maskz_compress_epi32(lanes, before));
+      looks += __builtin_popcount(lanes);
+    }
+    before = behind;
+  }
+  return looks;
+}
+
+template <bool kEveryQuad, bool kZeroByte>
+void look_at_all(const ChainExtremesJob& job, int64_t looks) {
+  for (int64_t i = 0; i < looks; ++i)
+    look_closely<kEveryQuad, kZeroByte>(job, job.looks[i], job.looks_before[i]);
+}
+
+void chain_extremes(const ChainExtremesJob& job) {
+  int64_t looks = 0;
+  for (int64_t p = 0; p < job.tile.count; ++p) {
+    for (int64_t v = 0; v < job.tile.vectors; ++v) looks = list_looks(job, p, v, looks);
+  }
+  if (job.every_quad) {
+    job.zero_byte != 0 ? look_at_all<true, true>(job, looks) : look_at_all<true, false>(job, looks);
+  } else {
+    job.zero_byte != 0 ? look_at_all<false, true>(job, looks)
+                       : look_at_all<false, false>(job, looks);
+  }
+}
+
+// --- census ---
+
+inline Vec width_of(Vec magnitude) {
+  return _mm512_sub_epi32(_mm512_set1_epi32(33), _mm512_lzcnt_epi32(magnitude));
+}
+
+inline Vec pack_bytes(Vec a, Vec b, Vec c, Vec d) {
+  // Packing works in 128-bit lanes: every fourth group of four bytes ends up together.
+  const Vec order = _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
+  const Vec packed = _mm512_packus_epi16(_mm512_packs_epi32(a, b), _mm512_packs_epi32(c, d));
+  return _mm512_permutexvar_epi32(order, packed);
+}
+
+void count_widths(const Vec* widths, int64_t count, uint8_t* counts) {
+  Vec least = widths[0], greatest = widths[0];
+  for (int64_t p = 1; p < count; ++p) {
+    least = _mm512_min_epu8(least, widths[p]);
+    greatest = _mm512_max_epu8(greatest, widths[p]);
+  }
+  alignas(64) uint8_t low[64], high[64];
+  store(low, least);
+  store(high, greatest);
+  uint8_t first = low[0], last = high[0];
+  for (int i = 1; i < 64; ++i) {
+    first = low[i] < first ? low[i] : first;
+    last = high[i] > last ? high[i] : last;
+  }
+  const Vec one = _mm512_set1_epi8(1);
+  for (int width = first; width <= last; ++width) {
+    uint8_t* to = counts + width * kTileChannels;
+    Vec sum = load(to);
+    const Vec wanted = _mm512_set1_epi8(static_cast<char>(width));
+    for (int64_t p = 0; p < count; ++p) {
+      sum = _mm512_mask_add_epi8(sum, _mm512_cmpeq_epi8_mask(widths[p], wanted), sum, one);
+    }
+    store(to, sum);
+  }
+}
+
+void census(const TileCensusJob& job) {
+  const auto magnitude = [](Vec v) { return _mm512_xor_si512(v, _mm512_srai_epi32(v, 31)); };
+  Vec running[kTilePixels], final[kTilePixels];
+  Vec least[kTileVectors], greatest[kTileVectors];
+  for (int64_t v = 0; v < kTileVectors; ++v) {
+    least[v] = load(job.least + v * kLaneChannels);
+    greatest[v] = load(job.greatest + v * kLaneChannels);
+  }
+  for (int64_t p = 0; p < job.count; ++p) {
+    Vec run[kTileVectors], end[kTileVectors];
+    for (int64_t v = 0; v < kTileVectors; ++v) {
+      const int64_t at = p * kTileChannels + v * kLaneChannels;
+      const Vec low = load(job.low + at), high = load(job.high + at);
+      least[v] = _mm512_min_epi32(least[v], low);
+      greatest[v] = _mm512_max_epi32(greatest[v], high);
+      run[v] = width_of(_mm512_or_si512(magnitude(low), magnitude(high)));
+      end[v] = width_of(magnitude(load(job.sums + at)));
+    }
+    running[p] = pack_bytes(run[0], run[1], run[2], run[3]);
+    final[p] = pack_bytes(end[0], end[1], end[2], end[3]);
+  }
+  for (int64_t v = 0; v < kTileVectors; ++v) {
+    store(job.least + v * kLaneChannels, least[v]);
+    store(job.greatest + v * kLaneChannels, greatest[v]);
+  }
+  count_widths(running, job.count, job.running);
+  count_widths(final, job.count, job.final);
+}
+
+// --- copying ---
+
+// [rows, cols] to [cols, rows], in blocks of 16 by 16.
+void transpose(const uint8_t* from, int64_t rows, int64_t cols, uint8_t* to) {
+  const auto scalar = [&](int64_t r0, int64_t r1, int64_t c0, int64_t c1) {
+    for (int64_t c = c0; c < c1; ++c) {
+      for (int64_t r = r0; r < r1; ++r) to[c * rows + r] = from[r * cols + c];
+    }
+  };
+  const int64_t whole_rows = rows / 16 * 16, whole_cols = cols / 16 * 16;
+  for (int64_t r = 0; r < whole_rows; r += 16) {
+    for (int64_t c = 0; c < whole_cols; c += 16) {
+      __m128i x[16], y[16];
+      for (int i = 0; i < 16; ++i)
+        x[i] = _mm_loadu_si128(reinterpret_cast<const __m128i*>(from + (r + i) * cols + c));
+      // Four rounds that each interleave row i with row i + 8.
+      for (int round = 0; round < 4; ++round) {
+        for (int i = 0; i < 8; ++i) {
+          y[2 * i] = _mm_unpacklo_epi8(x[i], x[i + 8]);
+          y[2 * i + 1] = _mm_unpackhi_epi8(x[i], x[i + 8]);
+        }
+        for (int i = 0; i < 16; ++i) x[i] = y[i];
+      }
+      for (int i = 0; i < 16; ++i)
+        _mm_storeu_si128(reinterpret_cast<__m128i*>(to + (c + i) * rows + r), x[i]);
+    }
+  }
+  scalar(0, whole_rows, whole_cols, cols);
+  scalar(whole_rows, rows, 0, cols);
+}
+
+// [16][16] dwords: v[i] becomes column i.
+inline void transpose_dwords(Vec (&v)[16]) {
+  Vec t[16];
+  UNROLL for (int i = 0; i < 8; ++i) {
+    t[2 * i] = _mm512_unpacklo_epi32(v[2 * i], v[2 * i + 1]);
+    t[2 * i + 1] = _mm512_unpackhi_epi32(v[2 * i], v[2 * i + 1]);
+  }
+  UNROLL for (int i = 0; i < 4; ++i) {
+    v[4 * i] = _mm512_unpacklo_epi64(t[4 * i], t[4 * i + 2]);
+    v[4 * i + 1] = _mm512_unpackhi_epi64(t[4 * i], t[4 * i + 2]);
+    v[4 * i + 2] = _mm512_unpacklo_epi64(t[4 * i + 1], t[4 * i + 3]);
+    v[4 * i + 3] = _mm512_unpackhi_epi64(t[4 * i + 1], t[4 * i + 3]);
+  }
+  UNROLL for (int i = 0; i < 4; ++i) {
+    t[i] = _mm512_shuffle_i32x4(v[i], v[i + 4], 0x88);
+    t[i + 4] = _mm512_shuffle_i32x4(v[i], v[i + 4], 0xDD);
+    t[i + 8] = _mm512_shuffle_i32x4(v[i + 8], v[i + 12], 0x88);
+    t[i + 12] = _mm512_shuffle_i32x4(v[i + 8], v[i + 12], 0xDD);
+  }
+  UNROLL for (int i = 0; i < 4; ++i) {
+    v[i] = _mm512_shuffle_i32x4(t[i], t[i + 8], 0x88);
+    v[i + 8] = _mm512_shuffle_i32x4(t[i], t[i + 8], 0xDD);
+    v[i + 4] = _mm512_shuffle_i32x4(t[i + 4], t[i + 12], 0x88);
+    v[i + 12] = _mm512_shuffle_i32x4(t[i + 4], t[i + 12], 0xDD);
+  }
+}
+
+void copy_panel(const CopyPanelJob& job) {
+  // From four slots of 16 pixels to 16 pixels of four slots.
+  const Vec groups = _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
+  const Vec within =
+      _mm512_broadcast_i32x4(_mm_setr_epi8(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15));
+  const bool as_it_lies = job.run_count == 1 && job.runs[0].as_it_lies;
+  const auto slot_bytes = [&](int64_t slot) {
+    const uint8_t* from = job.planes + job.offsets[slot];
+    const auto bytes = [&](int64_t run) {
+      return _mm_loadu_si128(reinterpret_cast<const __m128i*>(from + job.runs[run].offset));
+    };
+    if (as_it_lies) return bytes(0);
+    __m128i all = _mm_setzero_si128();
+    for (int64_t run = 0; run < job.run_count; ++run) {
+      const __m128i shuffle =
+          _mm_loadu_si128(reinterpret_cast<const __m128i*>(job.runs[run].shuffle));
+      all = _mm_or_si128(all, _mm_shuffle_epi8(bytes(run), shuffle));
+    }
+    return all;
+  };
+  for (int64_t first = 0; first < job.quads; first += 16) {
+    const int64_t count = job.quads - first < 16 ? job.quads - first : 16;
+    Vec quads[16];
+    for (int64_t quad = 0; quad < 16; ++quad) {
+      const int64_t slot = (first + (quad < count ? quad : 0)) * 4;
+      Vec all = _mm512_castsi128_si512(slot_bytes(slot));
+      all = _mm512_inserti32x4(all, slot_bytes(slot + 1), 1);
+      all = _mm512_inserti32x4(all, slot_bytes(slot + 2), 2);
+      all = _mm512_inserti32x4(all, slot_bytes(slot + 3), 3);
+      quads[quad] = _mm512_shuffle_epi8(_mm512_permutexvar_epi32(groups, all), within);
+    }
+    transpose_dwords(quads);
+    for (int64_t pixel = 0; pixel < kPanelPixels; ++pixel)
+      store(job.panel + pixel * job.stride + first * 4, quads[pixel]);
+  }
+}
+
+// --- requantization ---
 
 // Codes of kLaneChannels sums, zero point and offset included, not yet limited to bytes.
 inline Vec scaled_float(Vec sum, const ByteRequantizeJob& job, int64_t c) {
@@ -90,8 +579,6 @@ void requantize_all(const ByteRequantizeJob& job) {
   const __m128i wrap = _mm_cvtsi32_si128(job.wrap_bits > 0 ? 32 - job.wrap_bits : 0);
   const auto least = static_cast<char>(job.q_min + job.offset),
              greatest = static_cast<char>(job.q_max + job.offset);
-  // Packing works in 128-bit lanes: every fourth group of four bytes ends up together.
-  const Vec order = _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
   for (int64_t p = 0; p < job.count; ++p) {
     const int32_t* sums = job.sums + p * kTileChannels;
     uint8_t* bytes = job.bytes + p * job.stride;
@@ -104,13 +591,10 @@ void requantize_all(const ByteRequantizeJob& job) {
     for (int64_t c = 0; c < job.channels; c += kTileChannels) {
       const int64_t vectors = (job.channels - c + kLaneChannels - 1) / kLaneChannels;
       const Vec none = _mm512_setzero_si512();
-      const Vec low = _mm512_packs_epi32(at(c), vectors > 1 ? at(c + 16) : none);
-      const Vec high =
-          _mm512_packs_epi32(vectors > 2 ? at(c + 32) : none, vectors > 3 ? at(c + 48) : none);
-      Vec packed = _mm512_packus_epi16(low, high);
+      Vec packed = pack_bytes(at(c), vectors > 1 ? at(c + 16) : none,
+                              vectors > 2 ? at(c + 32) : none, vectors > 3 ? at(c + 48) : none);
       packed = _mm512_min_epu8(_mm512_max_epu8(packed, _mm512_set1_epi8(least)),
                                _mm512_set1_epi8(greatest));
-      packed = _mm512_permutexvar_epi32(order, packed);
       const int64_t left = job.channels - c;
       if (left >= kTileChannels) {
         store(bytes + c, packed);
@@ -132,6 +616,8 @@ void requantize(const ByteRequantizeJob& given) {
 
 }  // namespace
 
-const ByteKernelTable kAvx512VnniByteKernels{exact, requantize};
+const ByteKernelTable kAvx512VnniByteKernels{exact,        tree_saturate,  tree_census,
+                                             chain_blocks, chain_extremes, census,
+                                             transpose,    copy_panel,     requantize};
 
 }  // namespace widthwise

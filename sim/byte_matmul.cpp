@@ -1,7 +1,7 @@
 #include "sim/byte_matmul.h"
 
 #include <algorithm>
-#include <cstring>
+#include <limits>
 
 #include "sim/code_tensor.h"
 
@@ -9,176 +9,205 @@ namespace widthwise {
 namespace {
 
 constexpr int64_t kLeastGroupChannels = 8;
-constexpr int64_t kCacheBytes = 512 << 10;  // of ifmaps that are worked on together
+// Room for twice a running sum and a bound on what a block adds.
+constexpr int64_t kManyQuads = 256;  // from here on larger blocks of a chain pay
+constexpr int64_t kChainLimit = int64_t{1} << 28;
 
 int64_t ceil_div(int64_t value, int64_t by) { return (value + by - 1) / by; }
+size_t at(int64_t index) { return static_cast<size_t>(index); }
 
 }  // namespace
 
 std::optional<ByteMatmul> ByteMatmul::pack(const QuantizedLayer& layer,
                                            const TensorQuantization& ifmap,
+                                           const Accumulation& accumulation, KernelMode mode,
                                            const KernelTable& kernels) {
   const auto& workload = std::get<MatmulWorkload>(layer.workload);
+  const Stage& chain = accumulation.outermost();
+  const bool saturates = mode == KernelMode::kSaturate, exact = mode == KernelMode::kExact;
   if (kernels.bytes == nullptr || !CodeTensor::fits_bytes(ifmap.format)) return std::nullopt;
+  if (!exact && !saturates && mode != KernelMode::kCensus) return std::nullopt;
+  if (!exact && !has_one_fitted_chain(accumulation)) return std::nullopt;
   if (workload.groups > 1 && workload.group_ofmap_channels() < kLeastGroupChannels)
     return std::nullopt;
-  if (!sums_fit_int32(layer, ifmap)) return std::nullopt;
-
-  ByteMatmul packed;
-  packed.workload_ = workload;
+  const int64_t limit = sum_limit(layer, ifmap);
+  const int64_t lanes = accumulation.lanes();
+  if (limit >= kInt32Limit) return std::nullopt;
+  if (saturates) {
+    if (lanes == 1 || chain.overflow != OverflowPolicy::kSaturate || chain.bits > 31 ||
+        limit + (int64_t{1} << (chain.bits - 1)) >= kInt32Limit)
+      return std::nullopt;
+  }
+  const int32_t zero_byte = ifmap.zero_point + CodeTensor::byte_offset(ifmap.format);
+  ByteMatmul packed(workload, exact ? ByteIfmap::unordered(workload, zero_byte)
+                                    : ByteIfmap::ordered(workload, zero_byte, accumulation));
+  packed.mode_ = mode;
   packed.kernels_ = kernels.bytes;
-  packed.zero_byte_ = ifmap.zero_point + CodeTensor::byte_offset(ifmap.format);
-  packed.make_offsets();
+  packed.quads_per_fit_ = lanes == 1 ? 0 : ceil_div(lanes, 4);
+  if (packed.is_chain() && limit >= kChainLimit) return std::nullopt;
+  packed.block_quads_ = packed.ifmap_.quads() < kManyQuads ? kMostBlockQuads / 2 : kMostBlockQuads;
+  if (saturates) packed.bits_ = chain.bits;
   if (!packed.pack_weights(layer)) return std::nullopt;
+  for (const Block& block : packed.blocks_) {
+    for (int64_t c = 0; c < kTileChannels; ++c) {
+      const int32_t bias = c < block.channels ? layer.bias[at(block.channel + c)] : 0;
+      const bool preload = exact || accumulation.bias == BiasMode::kPreload;
+      const int64_t fitted = saturates ? fit(bias, chain.bits, chain.overflow) : bias;
+      packed.start_[at((&block - packed.blocks_.data()) * kTileChannels + c)] +=
+          preload ? static_cast<int32_t>(fitted) : 0;
+      if (!preload) packed.last_.push_back(bias);
+    }
+  }
   return packed;
 }
 
-// The sums are exact, so their order is free: that of the bytes. Where the columns of a window lie
-// together and there is one group, a row of the window is one run of bytes.
-void ByteMatmul::make_offsets() {
-  const Window& w = workload_.window;
-  padded_rows_ = std::max(w.pad_top + w.ifmap_rows, (w.ofmap_rows - 1) * w.stride_rows +
-                                                        (w.kernel_rows - 1) * w.dilation_rows + 1);
-  padded_cols_ = std::max(w.pad_left + w.ifmap_cols, (w.ofmap_cols - 1) * w.stride_cols +
-                                                         (w.kernel_cols - 1) * w.dilation_cols + 1);
-  padded_ = padded_rows_ != w.ifmap_rows || padded_cols_ != w.ifmap_cols;
-  const int64_t channels = workload_.group_ifmap_channels();
-  const bool whole_rows = w.dilation_cols == 1 && workload_.groups == 1;
-  const int64_t runs = whole_rows ? 1 : w.kernel_cols;
-  const int64_t length = whole_rows ? w.kernel_cols * channels : channels;
-  for (int64_t row = 0; row < w.kernel_rows; ++row) {
-    for (int64_t run = 0; run < runs; ++run) {
-      const int64_t begin =
-          (row * w.dilation_rows * padded_cols_ + run * w.dilation_cols) * w.ifmap_channels;
-      for (int64_t i = 0; i < ceil_div(length, 4) * 4; ++i) {
-        if (i % 4 == 0) offsets_.push_back(static_cast<int32_t>(begin + i));
-        slots_.push_back(i < length ? Slot{i % channels, row, run + i / channels} : Slot{});
-      }
-    }
-  }
-  for (int64_t row = 0; row < w.ofmap_rows; ++row) {
-    for (int64_t col = 0; col < w.ofmap_cols; ++col) {
-      pixels_.push_back((row * w.stride_rows * padded_cols_ + col * w.stride_cols) *
-                        w.ifmap_channels);
-    }
-  }
-}
-
 bool ByteMatmul::pack_weights(const QuantizedLayer& layer) {
-  const Window& w = workload_.window;
-  const int64_t channels = workload_.group_ofmap_channels(), quads = std::ssize(offsets_);
+  const int64_t channels = workload_.group_ofmap_channels(), quads = ifmap_.quads();
   for (int64_t group = 0; group < workload_.groups; ++group) {
     for (int64_t first = 0; first < channels; first += kTileChannels) {
-      const int64_t count = std::min(kTileChannels, channels - first);
-      const int64_t vectors = ceil_div(count, kLaneChannels);
-      const auto begin = weights_.size();
-      blocks_.push_back(static_cast<int64_t>(begin));
-      weights_.resize(begin + static_cast<size_t>(quads * vectors * 64), 0);
+      Block block;
+      block.channel = group * channels + first;
+      block.channels = std::min(kTileChannels, channels - first);
+      block.vectors = ceil_div(block.channels, kLaneChannels);
+      block.weights = std::ssize(weights_);
+      block.corrections = std::ssize(corrections_);
+      weights_.resize(weights_.size() + at(quads * block.vectors * 64), 0);
       start_.resize(start_.size() + kTileChannels, 0);
-      for (int64_t c = 0; c < count; ++c) {
-        const int64_t oc = group * channels + first + c;
-        const int32_t zero_point = layer.weight_zero_point(oc);
-        int32_t sum = 0;
-        for (size_t slot = 0; slot < slots_.size(); ++slot) {
-          const Slot& s = slots_[slot];
-          if (s.channel < 0) continue;
-          const int64_t at =
-              ((oc * workload_.group_ifmap_channels() + s.channel) * w.kernel_rows + s.row) *
-                  w.kernel_cols +
-              s.col;
-          const int32_t weight = layer.weights[static_cast<size_t>(at)] - zero_point;
-          if (weight != static_cast<int8_t>(weight)) return false;
-          sum += weight;
-          const auto quad = static_cast<int64_t>(slot / 4);
-          weights_[begin + static_cast<size_t>((quad * vectors * kLaneChannels + c) * 4) +
-                   slot % 4] = static_cast<int8_t>(weight);
-        }
-        // In the kernel's arithmetic, which wraps.
-        start_[start_.size() - kTileChannels + static_cast<size_t>(c)] =
-            static_cast<int32_t>(static_cast<uint32_t>(layer.bias[static_cast<size_t>(oc)]) -
-                                 static_cast<uint32_t>(sum) * static_cast<uint32_t>(zero_byte_));
+      if (is_chain()) {
+        bounds_.resize(weights_.size(), 0);
+        corrections_.resize(corrections_.size() +
+                            at(ceil_div(quads, block_quads_) * kTileChannels));
+      } else if (mode_ != KernelMode::kExact) {
+        corrections_.resize(corrections_.size() +
+                            at(ceil_div(quads, quads_per_fit_) * block.vectors * kLaneChannels));
       }
+      for (int64_t c = 0; c < block.channels; ++c) {
+        if (!pack_channel(layer, block, c)) return false;
+      }
+      blocks_.push_back(block);
     }
+  }
+  if (ifmap_.zero_byte() == 0) corrections_.clear();
+  return true;
+}
+
+// The kernels' arithmetic wraps, and so do starts and corrections.
+bool ByteMatmul::pack_channel(const QuantizedLayer& layer, const Block& block, int64_t index) {
+  const Window& w = workload_.window;
+  const int64_t oc = block.channel + index;
+  const int32_t zero_point = layer.weight_zero_point(oc);
+  const auto slots = ifmap_.slots();
+  const auto zero_byte = static_cast<uint32_t>(ifmap_.zero_byte());
+  uint32_t sum = 0;  // of the weights so far
+  const auto correct = [&](int64_t row, int64_t row_channels, uint32_t weights) {
+    corrections_[at(block.corrections + row * row_channels + index)] =
+        static_cast<int32_t>(0U - weights * zero_byte);
+  };
+  uint32_t fitted = 0;  // of the weights of all fits so far
+  for (int64_t slot = 0; slot < std::ssize(slots); ++slot) {
+    const ByteIfmap::Slot& s = slots[at(slot)];
+    const int64_t quad = slot / 4;
+    int32_t weight = 0;
+    if (s.channel >= 0) {
+      const int64_t from =
+          ((oc * workload_.group_ifmap_channels() + s.channel) * w.kernel_rows + s.row) *
+              w.kernel_cols +
+          s.col;
+      weight = layer.weights[at(from)] - zero_point;
+      if (weight != static_cast<int8_t>(weight)) return false;
+    }
+    sum += static_cast<uint32_t>(weight);
+    const size_t to =
+        at(block.weights + (quad * block.vectors * kLaneChannels + index) * 4 + slot % 4);
+    weights_[to] = static_cast<int8_t>(weight);
+    if (is_chain()) {
+      bounds_[to] = static_cast<int8_t>(-std::abs(weight));
+      rows_.push_back(static_cast<int8_t>(weight));
+      correct(quad / block_quads_, kTileChannels, sum);
+    } else if (mode_ != KernelMode::kExact) {
+      correct(quad / quads_per_fit_, block.vectors * kLaneChannels, sum - fitted);
+      if (slot % 4 == 3 && (quad + 1) % quads_per_fit_ == 0) fitted = sum;
+    }
+  }
+  if (mode_ == KernelMode::kExact) {
+    start_[start_.size() - kTileChannels + at(index)] = static_cast<int32_t>(0U - sum * zero_byte);
   }
   return true;
 }
 
-const uint8_t* ByteMatmul::pad(std::span<const uint8_t> bytes, int64_t images,
-                               std::vector<uint8_t>& padded) const {
-  if (!padded_) return bytes.data();
-  const Window& w = workload_.window;
-  const auto row_bytes = static_cast<size_t>(padded_cols_ * w.ifmap_channels);
-  const auto own =
-      static_cast<size_t>(std::min(w.ifmap_cols, padded_cols_ - w.pad_left) * w.ifmap_channels);
-  const auto left = static_cast<size_t>(w.pad_left * w.ifmap_channels);
-  padded.resize(static_cast<size_t>(images * padded_rows_) * row_bytes + CodeTensor::kByteSlack);
-  uint8_t* to = padded.data();
-  for (int64_t image = 0; image < images; ++image) {
-    for (int64_t row = -w.pad_top; row < padded_rows_ - w.pad_top; ++row, to += row_bytes) {
-      if (row < 0 || row >= w.ifmap_rows) {
-        std::memset(to, zero_byte_, row_bytes);
-        continue;
-      }
-      const uint8_t* from =
-          bytes.data() + (image * w.ifmap_rows + row) * w.ifmap_cols * w.ifmap_channels;
-      std::memset(to, zero_byte_, left);
-      std::memcpy(to + left, from, own);
-      std::memset(to + left + own, zero_byte_, row_bytes - left - own);
-    }
-  }
-  return padded.data();
-}
-
 void ByteMatmul::run(std::span<const uint8_t> bytes, int64_t images, Workspace& workspace,
-                     TileSink& sink) const {
-  const Window& w = workload_.window;
-  const int64_t padded_bytes = padded_rows_ * padded_cols_ * w.ifmap_channels;
-  const int64_t together = std::max<int64_t>(1, kCacheBytes / padded_bytes);
-  for (int64_t first = 0; first < images; first += together) {
-    const int64_t count = std::min(together, images - first);
-    const auto part = bytes.subspan(static_cast<size_t>(first * w.ifmap_elements()),
-                                    static_cast<size_t>(count * w.ifmap_elements()));
-    run_images(pad(part, count, workspace.padded_bytes), first, count, sink);
-  }
+                     TileSink& sink, LayerCensus* census) const {
+  ifmap_.for_each(
+      bytes, images, is_chain(), *kernels_, workspace, [&](const ByteIfmap::Windows& windows) {
+        const auto per_group = std::ssize(blocks_) / workload_.groups;
+        for (int64_t i = 0; i < per_group; ++i) {
+          run_block(windows, blocks_[at(windows.group * per_group + i)], workspace, sink, census);
+        }
+      });
 }
 
-void ByteMatmul::run_images(const uint8_t* ifmap, int64_t first_image, int64_t images,
-                            TileSink& sink) const {
-  const Window& w = workload_.window;
-  const int64_t image_bytes = padded_rows_ * padded_cols_ * w.ifmap_channels;
-  const int64_t image_pixels = w.ofmap_pixels(), pixels = images * image_pixels;
-  const int64_t tiles = ceil_div(pixels, kTilePixels);
-  const int64_t channels = workload_.group_ofmap_channels();
-  alignas(64) int32_t sums[kTilePixels * kTileChannels];
+void ByteMatmul::run_block(const ByteIfmap::Windows& windows, const Block& block,
+                           Workspace& workspace, TileSink& sink, LayerCensus* census) const {
+  const int64_t index = &block - blocks_.data();
+  const int64_t quads = ifmap_.quads(), blocks = ceil_div(quads, block_quads_);
+  alignas(64) int32_t sums[kTilePixels * kTileChannels], low[kTilePixels * kTileChannels],
+      high[kTilePixels * kTileChannels];
   ByteTile tile;
-  tile.offsets = offsets_.data();
-  tile.quads = std::ssize(offsets_);
+  tile.vectors = block.vectors;
+  tile.offsets = ifmap_.offsets();
+  tile.weights = weights_.data() + block.weights;
+  tile.quads = quads;
+  tile.start = start_.data() + index * kTileChannels;
   tile.sums = sums;
-  size_t block = 0;
-  for (int64_t group = 0; group < workload_.groups; ++group) {
-    for (int64_t channel = 0; channel < channels; channel += kTileChannels, ++block) {
-      const int64_t count = std::min(kTileChannels, channels - channel);
-      tile.vectors = ceil_div(count, kLaneChannels);
-      tile.weights = weights_.data() + blocks_[block];
-      tile.start = start_.data() + block * kTileChannels;
-      const uint8_t* image = ifmap + group * workload_.group_ifmap_channels();
-      int64_t inside = 0;                               // pixel of the image
-      for (int64_t t = 0, pixel = 0; t < tiles; ++t) {  // of equal size, or one less
-        const int64_t end = pixels * (t + 1) / tiles;
-        tile.count = end - pixel;
-        for (int64_t p = 0; p < tile.count; ++p) {
-          tile.pixels[p] = image + pixels_[static_cast<size_t>(inside)];
-          if (++inside == image_pixels) {
-            inside = 0;
-            image += image_bytes;
-          }
-        }
-        kernels_->exact(tile);
-        sink.tile(group * channels + channel, count, first_image * image_pixels + pixel, tile.count,
-                  sums);
-        pixel = end;
-      }
+  tile.quads_per_fit = quads_per_fit_;
+  tile.corrections = corrections_.empty() ? nullptr : corrections_.data() + block.corrections;
+  tile.last = last_.empty() ? nullptr : last_.data() + index * kTileChannels;
+  tile.bits = bits_;
+  tile.low = low;
+  tile.high = high;
+  std::optional<TileCensus> counted;
+  ChainExtremesJob extremes;
+  if (mode_ == KernelMode::kCensus)
+    counted.emplace(*census, block.channel, block.channels, *kernels_);
+  if (is_chain()) {
+    tile.bounds = bounds_.data() + block.weights;
+    workspace.block_sums.resize(at(blocks * kTilePixels * kTileChannels));
+    workspace.block_bounds.resize(workspace.block_sums.size());
+    tile.block_sums = workspace.block_sums.data();
+    tile.block_bounds = workspace.block_bounds.data();
+    tile.block_quads = block_quads_;
+    workspace.looks.resize(workspace.block_sums.size() + kLaneChannels);
+    workspace.looks_before.resize(workspace.looks.size());
+    extremes.looks = workspace.looks.data();
+    extremes.looks_before = workspace.looks_before.data();
+    extremes.rows = rows_.data() + block.channel * quads * 4;
+    extremes.zero_byte = ifmap_.zero_byte();
+    extremes.corrections = tile.corrections;
+    extremes.every_quad = quads_per_fit_ == 1;
+    extremes.least = counted->least();
+    extremes.greatest = counted->greatest();
+    extremes.exact_below = counted->exact_below();
+  }
+  const int64_t pixels = std::ssize(windows.pixels), tiles = ceil_div(pixels, kTilePixels);
+  for (int64_t t = 0, pixel = 0; t < tiles; ++t) {  // of equal size, or one less
+    const int64_t end = pixels * (t + 1) / tiles;
+    tile.pixels = windows.pixels.data() + pixel;
+    tile.count = end - pixel;
+    if (is_chain()) {
+      if (ifmap_.zero_byte() != 0) tile.magnitudes = windows.magnitudes.data() + pixel;
+      kernels_->chain_blocks(tile);
+      extremes.tile = tile;
+      kernels_->chain_extremes(extremes);
+    } else if (mode_ == KernelMode::kExact) {
+      kernels_->exact(tile);
+    } else if (mode_ == KernelMode::kSaturate) {
+      kernels_->tree_saturate(tile);
+    } else {
+      kernels_->tree_census(tile);
     }
+    if (counted) counted->add(tile.count, sums, low, high);
+    sink.tile(block.channel, block.channels, windows.first_pixel + pixel, tile.count, sums);
+    pixel = end;
   }
 }
 

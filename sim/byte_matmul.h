@@ -6,7 +6,9 @@
 #include <vector>
 
 #include "quant/quantized_network.h"
+#include "sim/byte_ifmap.h"
 #include "sim/byte_kernel.h"
+#include "sim/census.h"
 #include "sim/packed_matmul.h"
 
 namespace widthwise {
@@ -20,47 +22,56 @@ class TileSink {
                     const int32_t* sums) = 0;
 };
 
-// A matmul layer packed for the byte kernels: exact sums, bit-identical to reference_matmul.
+// A matmul layer packed for the byte kernels in one mode: bit-identical to reference_matmul.
 class ByteMatmul {
  public:
-  // Nothing where these kernels are not for this machine or layer: codes of more than 8 bits,
-  // weights that leave int8 once their zero point is taken off, sums that may leave int32, or too
-  // few output channels per group to fill the lanes.
+  // Nothing where these kernels are not for this machine, layer or mode: codes of more than 8 bits,
+  // weights that leave int8 once their zero point is taken off, sums that may leave int32, too few
+  // output channels per group to fill the lanes, stages other than [tree T, chain all] and (for a
+  // census) [chain all]. kExact ignores the stages; the others fit or watch as they say.
   static std::optional<ByteMatmul> pack(const QuantizedLayer& layer,
                                         const TensorQuantization& ifmap,
+                                        const Accumulation& accumulation, KernelMode mode,
                                         const KernelTable& kernels);
 
-  // bytes: [images, rows, cols, ic] as CodeTensor has them.
-  void run(std::span<const uint8_t> bytes, int64_t images, Workspace& workspace,
-           TileSink& sink) const;
+  // bytes: [images, rows, cols, ic] as CodeTensor has them. census: of this layer, with kCensus.
+  void run(std::span<const uint8_t> bytes, int64_t images, Workspace& workspace, TileSink& sink,
+           LayerCensus* census = nullptr) const;
 
  private:
   template <class T>
   using Aligned = std::vector<T, boost::alignment::aligned_allocator<T, 64>>;
 
-  ByteMatmul() = default;
-  void make_offsets();
-  bool pack_weights(const QuantizedLayer& layer);
-  const uint8_t* pad(std::span<const uint8_t> bytes, int64_t images,
-                     std::vector<uint8_t>& padded) const;
-  void run_images(const uint8_t* ifmap, int64_t first_image, int64_t images, TileSink& sink) const;
-
-  // One quad reads 4 bytes, of which each belongs to a tap and a channel of the group, or to none.
-  struct Slot {
-    int64_t channel = -1, row = 0, col = 0;
+  // Up to kTileChannels output channels of one group.
+  struct Block {
+    int64_t channel = 0, channels = 0;  // of the layer
+    int64_t vectors = 0;
+    int64_t weights = 0;      // where its weights begin
+    int64_t corrections = 0;  // and its corrections
   };
 
+  ByteMatmul(const MatmulWorkload& workload, ByteIfmap ifmap)
+      : workload_(workload), ifmap_(std::move(ifmap)) {}
+  bool pack_weights(const QuantizedLayer& layer);
+  bool pack_channel(const QuantizedLayer& layer, const Block& block, int64_t index);
+  void run_block(const ByteIfmap::Windows& windows, const Block& block, Workspace& workspace,
+                 TileSink& sink, LayerCensus* census) const;
+  bool is_chain() const { return mode_ == KernelMode::kCensus && quads_per_fit_ <= 1; }
+
   MatmulWorkload workload_;
+  ByteIfmap ifmap_;
+  KernelMode mode_ = KernelMode::kExact;
   const ByteKernelTable* kernels_ = nullptr;
-  int32_t zero_byte_ = 0;
-  int64_t padded_rows_ = 0, padded_cols_ = 0;
-  bool padded_ = false;           // windows leave the ifmap, or end before it does
-  std::vector<Slot> slots_;       // [quads][4]
-  std::vector<int32_t> offsets_;  // [quads]
-  std::vector<int64_t> pixels_;   // [ofmap pixels]: where a window begins, in one image
-  Aligned<int8_t> weights_;       // by group, by block of kTileChannels: as ByteTile has them
-  std::vector<int64_t> blocks_;   // where each block's weights begin
-  std::vector<int32_t> start_;    // [blocks * kTileChannels]
+  int64_t quads_per_fit_ = 0;  // 0: every product is fitted
+  int64_t block_quads_ = kMostBlockQuads;
+  int bits_ = 32;
+  std::vector<Block> blocks_;         // by group
+  Aligned<int8_t> weights_;           // as ByteTile has them
+  Aligned<int8_t> bounds_;            // is_chain(): -|weight|
+  Aligned<int8_t> rows_;              // is_chain(): weights [oc][quads][4]
+  std::vector<int32_t> start_;        // [blocks][kTileChannels]
+  std::vector<int32_t> last_;         // the same; empty unless the bias is added last
+  std::vector<int32_t> corrections_;  // by block; empty if the zero byte is 0 or the mode is kExact
 };
 
 }  // namespace widthwise

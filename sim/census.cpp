@@ -23,11 +23,7 @@ int64_t above(const std::vector<int64_t>& histogram, int bits) {
 }  // namespace
 
 LayerCensus::LayerCensus(std::vector<int32_t> bias, BiasMode bias_mode)
-    : bias_(std::move(bias)),
-      bias_mode_(bias_mode),
-      per_channel_(bias_.size()),
-      least_(std::numeric_limits<int64_t>::max()),
-      greatest_(std::numeric_limits<int64_t>::min()) {
+    : bias_(std::move(bias)), bias_mode_(bias_mode), per_channel_(bias_.size()) {
   for (int64_t c = 0; c < channels(); ++c) {
     Channel& channel = per_channel_[static_cast<size_t>(c)];
     channel.running.assign(kSlots, 0);
@@ -67,8 +63,8 @@ void LayerCensus::add_row(int64_t channel, int64_t count, const int32_t* sums, c
   job.limits = static_cast<int64_t>(to.floors.size());
   job.outside = to.outside.data();
   kernels.census(job);
-  least_ = std::min<int64_t>(least_, job.least);
-  greatest_ = std::max<int64_t>(greatest_, job.greatest);
+  to.least = std::min<int64_t>(to.least, job.least);
+  to.greatest = std::max<int64_t>(to.greatest, job.greatest);
 }
 
 void LayerCensus::add_row(int64_t channel, int64_t count, const int64_t* sums, const int64_t* low,
@@ -78,8 +74,8 @@ void LayerCensus::add_row(int64_t channel, int64_t count, const int64_t* sums, c
   for (int64_t i = 0; i < count; ++i) {
     ++to.running[static_cast<size_t>(std::max(signed_bits(low[i]), signed_bits(high[i])))];
     ++to.final[static_cast<size_t>(signed_bits(sums[i]))];
-    least_ = std::min(least_, low[i]);
-    greatest_ = std::max(greatest_, high[i]);
+    to.least = std::min(to.least, low[i]);
+    to.greatest = std::max(to.greatest, high[i]);
     for (size_t l = 0; l < to.limits.size(); ++l) {
       to.outside[l] += low[i] < to.limits[l].floor || high[i] > to.limits[l].ceiling;
     }
@@ -94,12 +90,25 @@ void LayerCensus::merge(const LayerCensus& other) {
     Channel& to = per_channel_[c];
     const Channel& from = other.per_channel_[c];
     to.outputs += from.outputs;
+    to.all_outside += from.all_outside;
+    to.least = std::min(to.least, from.least);
+    to.greatest = std::max(to.greatest, from.greatest);
     add(to.running, from.running);
     add(to.final, from.final);
     add(to.outside, from.outside);
   }
-  least_ = std::min(least_, other.least_);
-  greatest_ = std::max(greatest_, other.greatest_);
+}
+
+int64_t LayerCensus::least() const {
+  int64_t least = std::numeric_limits<int64_t>::max();
+  for (const Channel& channel : per_channel_) least = std::min(least, channel.least);
+  return least;
+}
+
+int64_t LayerCensus::greatest() const {
+  int64_t greatest = std::numeric_limits<int64_t>::min();
+  for (const Channel& channel : per_channel_) greatest = std::max(greatest, channel.greatest);
+  return greatest;
 }
 
 int64_t LayerCensus::outputs() const {
@@ -113,7 +122,7 @@ int64_t LayerCensus::hit(int bits, OverflowPolicy policy, int64_t channel) const
   const Channel& from = per_channel_[static_cast<size_t>(channel)];
   if (bits < bias_bits(channel)) {
     const size_t first = policy == OverflowPolicy::kWrap ? 0 : from.outside.size() / 2;
-    return from.outside[first + static_cast<size_t>(bits - kMinBits)];
+    return from.all_outside + from.outside[first + static_cast<size_t>(bits - kMinBits)];
   }
   return above(from.running, bits);
 }
@@ -139,7 +148,76 @@ int LayerCensus::observed_bits() const {
   // The bias itself must fit too: a fitted start changes the sums even when no addition overflows.
   int bits = kMinBits;
   for (int64_t c = 0; c < channels(); ++c) bits = std::max(bits, bias_bits(c));
-  return std::max({bits, signed_bits(least_), signed_bits(greatest_)});
+  return std::max({bits, signed_bits(least()), signed_bits(greatest())});
+}
+
+TileCensus::TileCensus(LayerCensus& census, int64_t channel, int64_t channels,
+                       const ByteKernelTable& kernels)
+    : census_(census), channel_(channel), channels_(channels), kernels_(kernels) {
+  std::fill(std::begin(running_), std::end(running_), uint8_t{0});
+  std::fill(std::begin(final_), std::end(final_), uint8_t{0});
+  for (int64_t c = 0; c < kTileChannels; ++c) {
+    least_[c] = INT32_MAX;
+    greatest_[c] = INT32_MIN;
+    exact_below_[c] = INT32_MIN;
+    if (c >= channels) continue;
+    const auto& from = census.per_channel_[static_cast<size_t>(channel + c)];
+    if (from.outputs > 0) {
+      least_[c] = within_int32(from.least);
+      greatest_[c] = within_int32(from.greatest);
+    }
+    if (from.limits.empty()) continue;
+    limits_ = true;
+    // Extremes that lie 2^bits apart fit no `bits` wherever the start is: hit at all these widths.
+    all_hit_[c] = int64_t{1} << (census.bias_bits(channel + c) - 1);
+    exact_below_[c] = within_int32(all_hit_[c]);
+  }
+}
+
+TileCensus::~TileCensus() { flush(); }
+
+void TileCensus::add(int64_t count, const int32_t* sums, const int32_t* low, const int32_t* high) {
+  if (pending_ + count > 255) flush();
+  TileCensusJob job;
+  job.sums = sums;
+  job.low = low;
+  job.high = high;
+  job.count = count;
+  job.running = running_;
+  job.final = final_;
+  job.least = least_;
+  job.greatest = greatest_;
+  kernels_.census(job);
+  pending_ += count;
+  if (!limits_) return;
+  for (int64_t c = 0; c < channels_; ++c) {
+    auto& to = census_.per_channel_[static_cast<size_t>(channel_ + c)];
+    for (int64_t p = 0; p < count; ++p) {
+      const int64_t least = low[p * kTileChannels + c], greatest = high[p * kTileChannels + c];
+      if (greatest - least >= all_hit_[c]) {
+        ++to.all_outside;
+        continue;
+      }
+      for (size_t l = 0; l < to.limits.size(); ++l)
+        to.outside[l] += least < to.limits[l].floor || greatest > to.limits[l].ceiling;
+    }
+  }
+}
+
+void TileCensus::flush() {
+  for (int64_t c = 0; c < channels_; ++c) {
+    auto& to = census_.per_channel_[static_cast<size_t>(channel_ + c)];
+    to.outputs += pending_;
+    to.least = std::min<int64_t>(to.least, least_[c]);
+    to.greatest = std::max<int64_t>(to.greatest, greatest_[c]);
+    for (int64_t width = 1; width < kCensusWidths; ++width) {
+      to.running[static_cast<size_t>(width)] += running_[width * kTileChannels + c];
+      to.final[static_cast<size_t>(width)] += final_[width * kTileChannels + c];
+    }
+  }
+  std::fill(std::begin(running_), std::end(running_), uint8_t{0});
+  std::fill(std::begin(final_), std::end(final_), uint8_t{0});
+  pending_ = 0;
 }
 
 }  // namespace widthwise

@@ -8,8 +8,9 @@ namespace widthwise {
 
 std::vector<const KernelTable*> supported_kernels() {
   std::vector<const KernelTable*> tables;
-  if (__builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq") &&
-      __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512vnni")) {
+  if (__builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512cd") &&
+      __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl") &&
+      __builtin_cpu_supports("avx512vnni")) {
     tables.push_back(&kAvx512VnniKernels);
   }
   if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"))

@@ -119,7 +119,13 @@ class MatmulRunner : public LayerRunner {
     }
     if (census_) {
       check_census_policies();
-      path_.packed = PackedMatmul::pack(layer, ifmap_, accumulation_, KernelMode::kCensus, kernels);
+      if (CodeTensor::fits_bytes(ofmap.format)) {
+        path_.bytes = ByteMatmul::pack(layer, ifmap_, accumulation_, KernelMode::kCensus, kernels);
+      }
+      if (!path_.bytes) {
+        path_.packed =
+            PackedMatmul::pack(layer, ifmap_, accumulation_, KernelMode::kCensus, kernels);
+      }
     } else {
       path_ = MatmulPath::choose(layer, ifmap_, accumulation_, count_,
                                  CodeTensor::fits_bytes(ofmap.format), kernels);
@@ -155,7 +161,7 @@ class MatmulRunner : public LayerRunner {
                                    CodeTensor::byte_offset(ifmap_.format), workspace.bytes);
     const auto to = ofmap.write_bytes({images, w.ofmap_channels, w.ofmap_pixels()}, ofmap_offset_);
     ByteSink sink(*tile_requantizer_, path_.wrap_bits, to, w.ofmap_channels);
-    path_.bytes->run(bytes, images, workspace, sink);
+    path_.bytes->run(bytes, images, workspace, sink, census_ ? &record.census : nullptr);
     if (count_) record.counts.outputs += images * w.ofmap_elements();  // proven exact
   }
 

@@ -9,8 +9,6 @@
 namespace widthwise {
 namespace {
 
-constexpr int64_t kInt32Limit = int64_t{1} << 31;
-
 bool is_fitted(KernelMode mode) {
   return mode != KernelMode::kExact && mode != KernelMode::kCensus;
 }
@@ -20,10 +18,17 @@ OverflowPolicy policy_of(KernelMode mode) {
   return mode == KernelMode::kWrapCount ? OverflowPolicy::kWrap : OverflowPolicy::kSaturate;
 }
 
-// The largest magnitude that any partial sum of any channel can have, bias included.
-int64_t sum_limit(const QuantizedLayer& layer, int64_t ifmap_magnitude) {
+// The largest magnitude of (ifmap code - zero point).
+int64_t magnitude(const TensorQuantization& ifmap) {
+  return std::max(std::abs(ifmap.format.min() - ifmap.zero_point),
+                  std::abs(ifmap.format.max() - ifmap.zero_point));
+}
+
+}  // namespace
+
+int64_t sum_limit(const QuantizedLayer& layer, const TensorQuantization& ifmap) {
   const auto& workload = std::get<MatmulWorkload>(layer.workload);
-  const int64_t length = workload.reduction_length();
+  const int64_t length = workload.reduction_length(), ifmap_magnitude = magnitude(ifmap);
   int64_t limit = 0;
   for (int64_t oc = 0; oc < workload.window.ofmap_channels; ++oc) {
     int64_t sum = 0;
@@ -35,18 +40,7 @@ int64_t sum_limit(const QuantizedLayer& layer, int64_t ifmap_magnitude) {
     limit = std::max(
         limit, sum * ifmap_magnitude + std::abs(int64_t{layer.bias[static_cast<size_t>(oc)]}));
   }
-  return limit;
-}
-
-}  // namespace
-
-int64_t magnitude(const TensorQuantization& ifmap) {
-  return std::max(std::abs(ifmap.format.min() - ifmap.zero_point),
-                  std::abs(ifmap.format.max() - ifmap.zero_point));
-}
-
-bool sums_fit_int32(const QuantizedLayer& layer, const TensorQuantization& ifmap) {
-  return sum_limit(layer, magnitude(ifmap)) < kInt32Limit;
+  return std::min(limit, kInt32Limit);
 }
 
 bool has_one_fitted_chain(const Accumulation& accumulation) {
@@ -61,7 +55,7 @@ std::optional<PackedMatmul> PackedMatmul::pack(const QuantizedLayer& layer,
   const auto& workload = std::get<MatmulWorkload>(layer.workload);
   const Window& w = workload.window;
   const Stage& chain = accumulation.outermost();
-  const int64_t limit = sum_limit(layer, magnitude(ifmap));
+  const int64_t limit = sum_limit(layer, ifmap);
   if (mode != KernelMode::kExact && !has_one_fitted_chain(accumulation)) return std::nullopt;
   if (magnitude(ifmap) > std::numeric_limits<int16_t>::max()) return std::nullopt;
   if (is_fitted(mode) && (chain.bits > 31 || chain.overflow != policy_of(mode)))

@@ -38,15 +38,20 @@ void for_each_part(const Window& window, int64_t channel, int64_t first, int64_t
 // Scratch memory of one thread, grown as needed and reused from layer to layer.
 struct Workspace {
   std::vector<int16_t> padded, patch;
-  std::vector<uint8_t> bytes, padded_bytes;
+  // The byte kernels' (see ByteIfmap).
+  std::vector<uint8_t> bytes, padded_bytes, byte_planes, magnitudes, magnitude_planes, panels,
+      magnitude_panels;
+  const uint8_t* ifmap = nullptr;
+  std::vector<const uint8_t*> window_pixels, window_magnitudes;
+  std::vector<int32_t> block_sums, block_bounds, looks, looks_before;
   std::vector<int32_t> planes, sums, low, high, counts, moved;
   std::vector<PixelRun> runs;
 };
 
-// The largest magnitude of (ifmap code - zero point).
-int64_t magnitude(const TensorQuantization& ifmap);
-// No partial sum of any channel can leave int32, whatever the data and the order; bias included.
-bool sums_fit_int32(const QuantizedLayer& layer, const TensorQuantization& ifmap);
+// The largest magnitude that any partial sum of any channel can have, whatever the data and the
+// order, bias included; kInt32Limit for all that reach it.
+inline constexpr int64_t kInt32Limit = int64_t{1} << 31;
+int64_t sum_limit(const QuantizedLayer& layer, const TensorQuantization& ifmap);
 
 // [chain all] or [tree T, chain all]: what the kernels and a census cover.
 bool has_one_fitted_chain(const Accumulation& accumulation);
