@@ -85,8 +85,20 @@ ByteIfmap ByteIfmap::ordered(const MatmulWorkload& workload, int32_t zero_byte,
         made.direct_ ? address(made.slots_[static_cast<size_t>(quad * 4)]) : quad * 4;
     made.offsets_.push_back(static_cast<int32_t>(at));
   }
+  // Whole blocks are read, of which those past the end meet weights of 0.
+  while (made.offsets_.size() % kBlockQuads != 0) {
+    made.offsets_.push_back(made.direct_ ? made.offsets_.back() : made.offsets_.back() + 4);
+  }
   if (!made.direct_) made.make_panels();
   return made;
+}
+
+bool ByteIfmap::blocks_lie_together(int64_t block) const {
+  for (int64_t quad = 0; quad < quads(); ++quad) {
+    const auto first = static_cast<size_t>(quad / block * block), own = static_cast<size_t>(quad);
+    if (offsets_[own] - offsets_[first] != static_cast<int32_t>(own - first) * 4) return false;
+  }
+  return true;
 }
 
 void ByteIfmap::make_panels() {

@@ -27,7 +27,9 @@ class ByteIfmap {
   static ByteIfmap ordered(const MatmulWorkload& workload, int32_t zero_byte,
                            const Accumulation& accumulation);
 
-  int64_t quads() const { return std::ssize(offsets_); }
+  int64_t quads() const { return std::ssize(slots_) / 4; }
+  // Whether each `quads` quads' bytes lie together, from the first on.
+  bool blocks_lie_together(int64_t quads) const;
   std::span<const Slot> slots() const { return slots_; }      // [quads][4]
   const int32_t* offsets() const { return offsets_.data(); }  // [quads]
   int32_t zero_byte() const { return zero_byte_; }

@@ -13,7 +13,9 @@ inline constexpr int64_t kTileVectors = 4;    // vectors of a tile, at most
 inline constexpr int64_t kTileChannels = kLaneChannels * kTileVectors;
 inline constexpr int64_t kTilePixels = 6;  // at most
 inline constexpr int64_t kPanelPixels = 16;
-inline constexpr int64_t kMostBlockQuads = 16;
+inline constexpr int64_t kPointQuads = 4;    // of a chain, between two points
+inline constexpr int64_t kBlockQuads = 16;   // a multiple of them
+inline constexpr int64_t kChainVectors = 2;  // whose blocks are kept together
 
 // Some pixels against up to kTileChannels channels. Arrays by channel have whole vectors; results
 // are [count][kTileChannels].
@@ -35,15 +37,6 @@ struct ByteTile {
   int bits = 32;           // of the running sum if it is saturated, 2..31
   int32_t* low = nullptr;  // census: extremes of the running sum
   int32_t* high = nullptr;
-
-  // Chains: the running sum after every block of block_quads quads, without corrections, and
-  // -sum(|ifmap| * |weight|) over the block.
-  int64_t block_quads = kMostBlockQuads;       // 1..kMostBlockQuads
-  const uint8_t* const* magnitudes = nullptr;  // [count]: as pixels, of |byte - zero byte|; or
-                                               // null: the zero byte is 0
-  const int8_t* bounds = nullptr;  // -|weight|, as weights
-  int32_t* block_sums = nullptr;   // [blocks][count][kTileChannels]
-  int32_t* block_bounds = nullptr;
 };
 
 // Bytes of up to kPanelPixels pixels' windows copied out of planes: [kPanelPixels][stride], of
@@ -63,24 +56,33 @@ struct CopyPanelJob {
   int64_t stride = 0;
 };
 
-// From a tile's blocks to its extremes. An output's running sum S inside a block stays within
-// (S before + S behind +- sum of magnitudes) / 2; only where that could change what a census says
-// are the block's products added one by one. `low` and `high` come out as values that S reached,
-// and of which the true extremes are no other width, and beyond which they do not move the
-// channel's extremes.
-struct ChainExtremesJob {
-  ByteTile tile;                 // as it was run; low, high and sums are written
-  const int8_t* rows = nullptr;  // weights once more: [channels][quads][4]
+// The extremes of a chain's running sum. The sum and the sum of magnitudes are taken down after
+// every few quads: between two such points the running sum stays within (sum before + sum behind +-
+// magnitudes) / 2. Of these bounds and of the sums, a block keeps the extremes. Only where the
+// bounds could change what a census says are the block's products added one by one. So tile.low and
+// tile.high come out as values that the sum reached; the true extremes need no other width, and do
+// not move the channel's extremes.
+struct ChainJob {
+  ByteTile tile;  // start without the zero byte's share; low, high and sums are written
+  const uint8_t* const* magnitudes = nullptr;  // [count]: as pixels, of |byte - zero byte|; or
+                                               // null: the zero byte is 0
+  const int8_t* bounds = nullptr;  // -|weight|, as weights
+  const int8_t* rows = nullptr;    // weights once more: [channels][blocks][kBlockQuads][4]
+  bool together = false;           // the bytes of every block lie together
   int32_t zero_byte = 0;
-  const int32_t* corrections = nullptr;  // [blocks][kTileChannels], of all blocks up to it, or null
+  // [points][vectors * kLaneChannels] of all quads up to every point, or null.
+  const int32_t* corrections = nullptr;
   bool every_quad = false;         // a fitted addition after every quad; else after every product
   const int32_t* least = nullptr;  // of each channel so far
   const int32_t* greatest = nullptr;
   // Outputs whose extremes lie less than this apart get their true extremes; INT32_MIN: never.
   const int32_t* exact_below = nullptr;
-  // Blocks to look at, in this order; room for all of the tile's and a vector more.
-  int32_t* looks = nullptr;         // block << 16 | pixel << 8 | channel
-  int32_t* looks_before = nullptr;  // and the running sum before it
+  // Scratch: two vectors per block and pixel, and one block more; as many looks and two vectors
+  // more.
+  int32_t* block_sums = nullptr;
+  int32_t* block_low = nullptr;
+  int32_t* block_high = nullptr;
+  int32_t* looks = nullptr;
 };
 
 // Counts of outputs by width, for channels side by side: at most 255 pixels.
@@ -123,8 +125,7 @@ struct ByteKernelTable {
   void (*exact)(const ByteTile& tile);
   void (*tree_saturate)(const ByteTile& tile);
   void (*tree_census)(const ByteTile& tile);
-  void (*chain_blocks)(const ByteTile& tile);
-  void (*chain_extremes)(const ChainExtremesJob& job);
+  void (*chain_census)(const ChainJob& job);
   void (*census)(const TileCensusJob& job);
   void (*transpose)(const uint8_t* from, int64_t rows, int64_t cols, uint8_t* to);
   void (*copy_panel)(const CopyPanelJob& job);

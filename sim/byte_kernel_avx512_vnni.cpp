@@ -18,7 +18,7 @@ inline Vec broadcast_quad(const uint8_t* from) {
 // --- tiles: kPixels pixels and kVectors vectors stay in registers; unrolled whole, or g++ spills
 // ---
 
-#define UNROLL _Pragma("GCC unroll 8")
+#define UNROLL _Pragma("GCC unroll 16")
 
 template <int kPixels, int kVectors>
 struct TileSums {
@@ -152,56 +152,6 @@ struct TreeCensus {
   }
 };
 
-// kApart: magnitudes are other bytes than the ifmap's.
-template <bool kApart>
-struct ChainBlocks {
-  template <int kPixels, int kVectors>
-  static void run(const Part& part) {
-    const ByteTile& tile = part.tile;
-    TileSums<kPixels, kVectors> sum, bound;
-    const uint8_t *pixel[kPixels], *magnitude[kPixels];
-    begin_part(part, sum, pixel);
-    if constexpr (kApart) {
-      UNROLL for (int p = 0; p < kPixels; ++p) magnitude[p] = tile.magnitudes[part.pixel + p];
-    }
-    const int64_t stride = part.weight_stride();
-    const int8_t* weights = tile.weights + part.vector * 64;
-    const int64_t to_bounds = tile.bounds - tile.weights;
-    const int32_t* offsets = tile.offsets;
-    int64_t block = 0;
-    for (int64_t quad = 0; quad < tile.quads; ++block) {
-      UNROLL for (int p = 0; p < kPixels; ++p) {
-        UNROLL for (int v = 0; v < kVectors; ++v) bound.v[p][v] = _mm512_setzero_si512();
-      }
-      const int64_t end =
-          quad + tile.block_quads < tile.quads ? quad + tile.block_quads : tile.quads;
-      for (; quad < end; ++quad, weights += stride) {
-        const int64_t offset = offsets[quad];
-        if constexpr (kApart) {
-          add_quad(sum, pixel, offset, weights);
-          add_quad(bound, magnitude, offset, weights + to_bounds);
-          continue;
-        }
-        Vec w[kVectors], b[kVectors];
-        UNROLL for (int v = 0; v < kVectors; ++v) {
-          w[v] = load(weights + v * 64);
-          b[v] = load(weights + to_bounds + v * 64);
-        }
-        UNROLL for (int p = 0; p < kPixels; ++p) {
-          const Vec a = broadcast_quad(pixel[p] + offset);
-          UNROLL for (int v = 0; v < kVectors; ++v) {
-            sum.v[p][v] = _mm512_dpbusd_epi32(sum.v[p][v], a, w[v]);
-            bound.v[p][v] = _mm512_dpbusd_epi32(bound.v[p][v], a, b[v]);
-          }
-        }
-      }
-      const int64_t at = block * tile.count * kTileChannels;
-      store_part(part, sum, tile.block_sums + at);
-      store_part(part, bound, tile.block_bounds + at);
-    }
-  }
-};
-
 // Cuts a tile into parts that stay in registers.
 template <class Kernel, int kPixels, int kVectors>
 void run_parts_of(const ByteTile& tile, int64_t vector) {
@@ -236,63 +186,91 @@ void run_parts(const ByteTile& tile) {
 void exact(const ByteTile& tile) { run_parts<Exact, 6, 4>(tile); }
 void tree_saturate(const ByteTile& tile) { run_parts<TreeSaturate, 6, 4>(tile); }
 void tree_census(const ByteTile& tile) { run_parts<TreeCensus, 4, 2>(tile); }
-void chain_blocks(const ByteTile& tile) {
-  if (tile.magnitudes != nullptr) {
-    run_parts<ChainBlocks<true>, 6, 2>(tile);
-  } else {
-    run_parts<ChainBlocks<false>, 6, 2>(tile);
-  }
+// --- chains ---
+
+// Block after block of kChainVectors vectors: [blocks][kTilePixels][kChainVectors * kLaneChannels].
+inline int64_t block_at(int64_t block, int64_t p, int64_t v) {
+  return ((block * kTilePixels + p) * kChainVectors + v) * kLaneChannels;
 }
 
-// --- extremes of chains ---
-
-// One output's sums after every product of a block, or after every quad, one lane per quad.
-template <bool kEveryQuad, bool kZeroByte>
-inline void look_closely(const ChainExtremesJob& job, int32_t look, int32_t before) {
+// Sums behind every block (those before the first come first), and the extremes of twice the bounds
+// inside it. kZeroByte: the zero byte is not 0, so magnitudes are other bytes than the ifmap's.
+template <bool kZeroByte, int kPixels, int kVectors>
+void chain_blocks(const ChainJob& job, int64_t vector) {
   const ByteTile& tile = job.tile;
-  const int64_t block = look >> 16, p = (look >> 8) & 0xFF, channel = look & 0xFF;
-  const int64_t first = block * tile.block_quads;
-  const int64_t left = tile.quads - first;
-  const int64_t count = left < tile.block_quads ? left : tile.block_quads;
-  const auto lanes = static_cast<__mmask16>((1 << count) - 1);
-  const Vec none = _mm512_setzero_si512();
-  const int32_t offset = tile.offsets[first];
-  const uint8_t* from = tile.pixels[p];
-  const bool together = tile.offsets[first + count - 1] - offset == (count - 1) * 4;
-  const Vec a =
-      together ? _mm512_maskz_loadu_epi32(lanes, from + offset)
-               : _mm512_mask_i32gather_epi32(
-                     none, lanes, _mm512_maskz_loadu_epi32(lanes, tile.offsets + first), from, 1);
-  const Vec w = _mm512_maskz_loadu_epi32(lanes, job.rows + (channel * tile.quads + first) * 4);
-  const Vec z = _mm512_set1_epi8(static_cast<char>(job.zero_byte));
-  // Sums of the first 1..4 products of every quad.
-  const auto products = [&](uint64_t bytes) {
-    const Vec some = _mm512_maskz_mov_epi8(bytes, w);
-    const Vec sum = _mm512_dpbusd_epi32(none, a, some);
-    return kZeroByte ? _mm512_sub_epi32(sum, _mm512_dpbusd_epi32(none, z, some)) : sum;
-  };
-  const Vec whole = products(~uint64_t{0});
-  Vec low = whole, high = whole;
-  if constexpr (!kEveryQuad) {
-    const Vec one = products(0x1111111111111111), two = products(0x3333333333333333),
-              three = products(0x7777777777777777);
-    low = _mm512_min_epi32(_mm512_min_epi32(low, one), _mm512_min_epi32(two, three));
-    high = _mm512_max_epi32(_mm512_max_epi32(high, one), _mm512_max_epi32(two, three));
+  TileSums<kPixels, kVectors> sum, bound;
+  const uint8_t *pixel[kPixels], *magnitude[kPixels];
+  begin_part({tile, 0, vector}, sum, pixel);
+  if constexpr (kZeroByte) {
+    UNROLL for (int p = 0; p < kPixels; ++p) magnitude[p] = job.magnitudes[p];
   }
-  // Sums of all quads before each, in log steps.
-  Vec sum = whole;
-  sum = _mm512_add_epi32(sum, _mm512_alignr_epi32(sum, none, 15));
-  sum = _mm512_add_epi32(sum, _mm512_alignr_epi32(sum, none, 14));
-  sum = _mm512_add_epi32(sum, _mm512_alignr_epi32(sum, none, 12));
-  sum = _mm512_add_epi32(sum, _mm512_alignr_epi32(sum, none, 8));
-  const Vec begin = _mm512_sub_epi32(sum, whole);
-  // Lanes past the end repeat the last sum.
-  const int32_t least = before + _mm512_reduce_min_epi32(_mm512_add_epi32(low, begin));
-  const int32_t greatest = before + _mm512_reduce_max_epi32(_mm512_add_epi32(high, begin));
-  int32_t& known_low = tile.low[p * kTileChannels + channel];
-  int32_t& known_high = tile.high[p * kTileChannels + channel];
-  known_low = least < known_low ? least : known_low;
-  known_high = greatest > known_high ? greatest : known_high;
+  const int64_t stride = tile.vectors * 64, quads = tile.quads;
+  const int8_t* weights = tile.weights + vector * 64;
+  const int64_t to_bounds = job.bounds - tile.weights;
+  const int32_t* offsets = tile.offsets;
+  const int32_t* corrections = job.corrections + vector * kLaneChannels;
+  int32_t *sums = job.block_sums, *low = job.block_low, *high = job.block_high;
+  alignas(64) int32_t before[kTilePixels * kChainVectors * kLaneChannels];
+  UNROLL for (int p = 0; p < kPixels; ++p) {
+    UNROLL for (int v = 0; v < kVectors; ++v) {
+      store(before + block_at(0, p, v), sum.v[p][v]);
+      store(sums + block_at(0, p, v), sum.v[p][v]);
+      bound.v[p][v] = _mm512_setzero_si512();
+    }
+  }
+  const auto add_quads = [&](int64_t quad, int64_t end) {
+    for (; quad < end; ++quad, weights += stride) {
+      const int64_t offset = offsets[quad];
+      if constexpr (kZeroByte) {
+        add_quad(sum, pixel, offset, weights);
+        add_quad(bound, magnitude, offset, weights + to_bounds);
+        continue;
+      }
+      Vec w[kVectors], b[kVectors];
+      UNROLL for (int v = 0; v < kVectors; ++v) {
+        w[v] = load(weights + v * 64);
+        b[v] = load(weights + to_bounds + v * 64);
+      }
+      UNROLL for (int p = 0; p < kPixels; ++p) {
+        const Vec a = broadcast_quad(pixel[p] + offset);
+        UNROLL for (int v = 0; v < kVectors; ++v) {
+          sum.v[p][v] = _mm512_dpbusd_epi32(sum.v[p][v], a, w[v]);
+          bound.v[p][v] = _mm512_dpbusd_epi32(bound.v[p][v], a, b[v]);
+        }
+      }
+    }
+  };
+  for (int64_t block = 0; block < quads; block += kBlockQuads) {
+    const int64_t end = block + kBlockQuads < quads ? block + kBlockQuads : quads;
+    sums += block_at(1, 0, 0);
+    for (int64_t quad = block; quad < end; quad += kPointQuads) {
+      add_quads(quad, quad + kPointQuads < end ? quad + kPointQuads : end);
+      UNROLL for (int p = 0; p < kPixels; ++p) {
+        UNROLL for (int v = 0; v < kVectors; ++v) {
+          const int64_t at = block_at(0, p, v);
+          Vec behind = sum.v[p][v];
+          if constexpr (kZeroByte) {
+            behind = _mm512_add_epi32(behind, load(corrections + v * kLaneChannels));
+          }
+          const Vec middle = _mm512_add_epi32(load(before + at), behind);
+          Vec below = _mm512_add_epi32(middle, bound.v[p][v]);
+          Vec above = _mm512_sub_epi32(middle, bound.v[p][v]);
+          if (quad != block) {
+            below = _mm512_min_epi32(below, load(low + at));
+            above = _mm512_max_epi32(above, load(high + at));
+          }
+          store(low + at, below);
+          store(high + at, above);
+          store(before + at, behind);
+          store(sums + at, behind);
+          bound.v[p][v] = _mm512_setzero_si512();
+        }
+      }
+      if constexpr (kZeroByte) corrections += tile.vectors * kLaneChannels;
+    }
+    low += block_at(1, 0, 0);
+    high += block_at(1, 0, 0);
+  }
 }
 
 // What a running sum may reach without changing what a census says: twice the limits, rounded
@@ -300,7 +278,7 @@ inline void look_closely(const ChainExtremesJob& job, int32_t look, int32_t befo
 struct Freedom {
   Vec twice_low, twice_high;
 };
-inline Freedom freedom(const ChainExtremesJob& job, int64_t channel, Vec low, Vec high) {
+inline Freedom freedom(const ChainJob& job, int64_t channel, Vec low, Vec high) {
   const auto magnitude = [](Vec v) { return _mm512_xor_si512(v, _mm512_srai_epi32(v, 31)); };
   const Vec largest = _mm512_or_si512(magnitude(low), magnitude(high));
   const Vec width_high = _mm512_srlv_epi32(_mm512_set1_epi32(-1), _mm512_lzcnt_epi32(largest));
@@ -317,20 +295,18 @@ inline Freedom freedom(const ChainExtremesJob& job, int64_t channel, Vec low, Ve
           _mm512_add_epi32(_mm512_add_epi32(free_high, free_high), one)};
 }
 
-// Sums, and low and high from the ends of the blocks; returns how many looks are listed.
-int64_t list_looks(const ChainExtremesJob& job, int64_t p, int64_t v, int64_t looks) {
+// A block of an output as one number: block, pixel, lane of the kChainVectors vectors.
+constexpr int kLookBlock = 8, kLookPixel = 5;
+
+// Sums, and low and high from the ends of the blocks; returns how many looks are listed then.
+int64_t list_looks(const ChainJob& job, int64_t p, int64_t vector, int64_t v, int64_t looks) {
   const ByteTile& tile = job.tile;
-  const int64_t channel = v * kLaneChannels, at = p * kTileChannels + channel;
-  const int64_t blocks = (tile.quads + tile.block_quads - 1) / tile.block_quads;
-  const int64_t stride = tile.count * kTileChannels;
-  const auto sum_behind = [&](int64_t block) {
-    const Vec sum = load(tile.block_sums + block * stride + at);
-    if (job.corrections == nullptr) return sum;
-    return _mm512_add_epi32(sum, load(job.corrections + block * kTileChannels + channel));
-  };
-  Vec low = sum_behind(0), high = low, sum = low;
+  const int64_t channel = (vector + v) * kLaneChannels, at = p * kTileChannels + channel;
+  const int64_t blocks = (tile.quads + kBlockQuads - 1) / kBlockQuads;
+  const int32_t* sums = job.block_sums + block_at(1, p, v);
+  Vec low = load(sums), high = low, sum = low;
   for (int64_t block = 1; block < blocks; ++block) {
-    sum = sum_behind(block);
+    sum = load(sums + block_at(block, 0, 0));
     low = _mm512_min_epi32(low, sum);
     high = _mm512_max_epi32(high, sum);
   }
@@ -343,45 +319,148 @@ int64_t list_looks(const ChainExtremesJob& job, int64_t p, int64_t v, int64_t lo
   store(tile.low + at, low);
   store(tile.high + at, high);
   const Freedom free = freedom(job, channel, low, high);
-  const Vec lane =
-      _mm512_add_epi32(_mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15),
-                       _mm512_set1_epi32(static_cast<int32_t>(p << 8 | channel)));
-  Vec before = load(tile.start + channel);
+  Vec look = _mm512_add_epi32(
+      _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15),
+      _mm512_set1_epi32(static_cast<int32_t>(p << kLookPixel | v * kLaneChannels)));
+  const Vec next = _mm512_set1_epi32(1 << kLookBlock);
+  const int32_t *lows = job.block_low + block_at(0, p, v),
+                *highs = job.block_high + block_at(0, p, v);
   for (int64_t block = 0; block < blocks; ++block) {
-    const Vec behind = sum_behind(block);
-    const Vec bound = load(tile.block_bounds + block * stride + at);
-    const Vec middle = _mm512_add_epi32(before, behind);
     // Negative where a sum inside the block could leave its freedom.
-    const Vec above = _mm512_sub_epi32(_mm512_add_epi32(free.twice_high, bound), middle);
-    const Vec below = _mm512_add_epi32(_mm512_sub_epi32(bound, free.twice_low), middle);
+    const Vec above = _mm512_sub_epi32(free.twice_high, load(highs + block_at(block, 0, 0)));
+    const Vec below = _mm512_sub_epi32(load(lows + block_at(block, 0, 0)), free.twice_low);
     const __mmask16 lanes = _mm512_movepi32_mask(_mm512_or_si512(above, below));
-    if (lanes != 0) {
-      const Vec look = _mm512_add_epi32(lane, _mm512_set1_epi32(static_cast<int32_t>(block << 16)));
-      store(job.looks + looks, _mm512_maskz_compress_epi32(lanes, look));
-      store(job.looks_before + looks, _mm512_maskz_compress_epi32(lanes, before));
-      looks += __builtin_popcount(lanes);
-    }
-    before = behind;
+    store(job.looks + looks, _mm512_maskz_compress_epi32(lanes, look));  // no branch: too random
+    looks += __builtin_popcount(lanes);
+    look = _mm512_add_epi32(look, next);
   }
   return looks;
 }
 
-template <bool kEveryQuad, bool kZeroByte>
-void look_at_all(const ChainExtremesJob& job, int64_t looks) {
-  for (int64_t i = 0; i < looks; ++i)
-    look_closely<kEveryQuad, kZeroByte>(job, job.looks[i], job.looks_before[i]);
+// [16][16] dwords: v[i] becomes column i.
+inline void transpose_dwords(Vec (&v)[16]) {
+  Vec t[16];
+  UNROLL for (int i = 0; i < 8; ++i) {
+    t[2 * i] = _mm512_unpacklo_epi32(v[2 * i], v[2 * i + 1]);
+    t[2 * i + 1] = _mm512_unpackhi_epi32(v[2 * i], v[2 * i + 1]);
+  }
+  UNROLL for (int i = 0; i < 4; ++i) {
+    v[4 * i] = _mm512_unpacklo_epi64(t[4 * i], t[4 * i + 2]);
+    v[4 * i + 1] = _mm512_unpackhi_epi64(t[4 * i], t[4 * i + 2]);
+    v[4 * i + 2] = _mm512_unpacklo_epi64(t[4 * i + 1], t[4 * i + 3]);
+    v[4 * i + 3] = _mm512_unpackhi_epi64(t[4 * i + 1], t[4 * i + 3]);
+  }
+  UNROLL for (int i = 0; i < 4; ++i) {
+    t[i] = _mm512_shuffle_i32x4(v[i], v[i + 4], 0x88);
+    t[i + 4] = _mm512_shuffle_i32x4(v[i], v[i + 4], 0xDD);
+    t[i + 8] = _mm512_shuffle_i32x4(v[i + 8], v[i + 12], 0x88);
+    t[i + 12] = _mm512_shuffle_i32x4(v[i + 8], v[i + 12], 0xDD);
+  }
+  UNROLL for (int i = 0; i < 4; ++i) {
+    v[i] = _mm512_shuffle_i32x4(t[i], t[i + 8], 0x88);
+    v[i + 8] = _mm512_shuffle_i32x4(t[i], t[i + 8], 0xDD);
+    v[i + 4] = _mm512_shuffle_i32x4(t[i + 4], t[i + 12], 0x88);
+    v[i + 12] = _mm512_shuffle_i32x4(t[i + 4], t[i + 12], 0xDD);
+  }
 }
 
-void chain_extremes(const ChainExtremesJob& job) {
-  int64_t looks = 0;
-  for (int64_t p = 0; p < job.tile.count; ++p) {
-    for (int64_t v = 0; v < job.tile.vectors; ++v) looks = list_looks(job, p, v, looks);
+// Sixteen blocks of outputs, one per lane: their sums after every product, or after every quad.
+template <bool kEveryQuad, bool kZeroByte>
+void look_closely(const ChainJob& job, int64_t vector, const int32_t* looks) {
+  const ByteTile& tile = job.tile;
+  const int64_t blocks = (tile.quads + kBlockQuads - 1) / kBlockQuads;
+  const int8_t* rows = job.rows + vector * kLaneChannels * blocks * kBlockQuads * 4;
+  Vec a[16], w[16];
+  alignas(64) int32_t before[16], least[16], greatest[16];
+  UNROLL for (int i = 0; i < 16; ++i) {
+    const int64_t block = looks[i] >> kLookBlock,
+                  p = (looks[i] & ((1 << kLookBlock) - 1)) >> kLookPixel,
+                  lane = looks[i] & ((1 << kLookPixel) - 1);
+    const int32_t* offsets = tile.offsets + block * kBlockQuads;
+    a[i] = job.together ? load(tile.pixels[p] + *offsets)
+                        : _mm512_i32gather_epi32(load(offsets), tile.pixels[p], 1);
+    w[i] = load(rows + (lane * blocks + block) * kBlockQuads * 4);
+    before[i] = job.block_sums[block_at(block, p, 0) + lane];
   }
-  if (job.every_quad) {
-    job.zero_byte != 0 ? look_at_all<true, true>(job, looks) : look_at_all<true, false>(job, looks);
-  } else {
-    job.zero_byte != 0 ? look_at_all<false, true>(job, looks)
-                       : look_at_all<false, false>(job, looks);
+  transpose_dwords(a);
+  transpose_dwords(w);
+  const Vec z = _mm512_set1_epi8(static_cast<char>(job.zero_byte));
+  Vec sum = load(before), low = _mm512_set1_epi32(INT32_MAX), high = _mm512_set1_epi32(INT32_MIN);
+  UNROLL for (int quad = 0; quad < 16; ++quad) {
+    // With the first products of the quad.
+    const auto with = [&](uint64_t bytes) {
+      const Vec some = _mm512_maskz_mov_epi8(bytes, w[quad]);
+      const Vec added = _mm512_dpbusd_epi32(sum, a[quad], some);
+      if (!kZeroByte) return added;
+      return _mm512_sub_epi32(added, _mm512_dpbusd_epi32(_mm512_setzero_si512(), z, some));
+    };
+    const Vec whole = with(~uint64_t{0});
+    if constexpr (!kEveryQuad) {
+      const Vec one = with(0x1111111111111111), two = with(0x3333333333333333),
+                three = with(0x7777777777777777);
+      low = _mm512_min_epi32(low, _mm512_min_epi32(one, _mm512_min_epi32(two, three)));
+      high = _mm512_max_epi32(high, _mm512_max_epi32(one, _mm512_max_epi32(two, three)));
+    }
+    low = _mm512_min_epi32(low, whole);
+    high = _mm512_max_epi32(high, whole);
+    sum = whole;
+  }
+  store(least, low);
+  store(greatest, high);
+  for (int i = 0; i < 16; ++i) {
+    const int64_t p = (looks[i] & ((1 << kLookBlock) - 1)) >> kLookPixel,
+                  lane = looks[i] & ((1 << kLookPixel) - 1);
+    const int64_t at = p * kTileChannels + vector * kLaneChannels + lane;
+    tile.low[at] = least[i] < tile.low[at] ? least[i] : tile.low[at];
+    tile.high[at] = greatest[i] > tile.high[at] ? greatest[i] : tile.high[at];
+  }
+}
+
+template <bool kEveryQuad, bool kZeroByte>
+void look_at_all(const ChainJob& job, int64_t vector, int64_t looks) {
+  for (int64_t i = looks; i < looks + 15 && looks > 0; ++i) job.looks[i] = job.looks[looks - 1];
+  for (int64_t i = 0; i < looks; i += 16)
+    look_closely<kEveryQuad, kZeroByte>(job, vector, job.looks + i);
+}
+
+template <bool kZeroByte, int kVectors>
+void chain_blocks_of(const ChainJob& job, int64_t vector) {
+  switch (job.tile.count) {
+    case 1:
+      return chain_blocks<kZeroByte, 1, kVectors>(job, vector);
+    case 2:
+      return chain_blocks<kZeroByte, 2, kVectors>(job, vector);
+    case 3:
+      return chain_blocks<kZeroByte, 3, kVectors>(job, vector);
+    case 4:
+      return chain_blocks<kZeroByte, 4, kVectors>(job, vector);
+    case 5:
+      return chain_blocks<kZeroByte, 5, kVectors>(job, vector);
+    default:
+      return chain_blocks<kZeroByte, 6, kVectors>(job, vector);
+  }
+}
+
+void chain_census(const ChainJob& job) {
+  const bool zero_byte = job.zero_byte != 0;
+  for (int64_t vector = 0; vector < job.tile.vectors; vector += kChainVectors) {
+    const bool both = vector + 1 < job.tile.vectors;
+    if (zero_byte) {
+      both ? chain_blocks_of<true, 2>(job, vector) : chain_blocks_of<true, 1>(job, vector);
+    } else {
+      both ? chain_blocks_of<false, 2>(job, vector) : chain_blocks_of<false, 1>(job, vector);
+    }
+    int64_t looks = 0;
+    for (int64_t p = 0; p < job.tile.count; ++p) {
+      for (int64_t v = 0; v < (both ? 2 : 1); ++v) looks = list_looks(job, p, vector, v, looks);
+    }
+    if (job.every_quad) {
+      zero_byte ? look_at_all<true, true>(job, vector, looks)
+                : look_at_all<true, false>(job, vector, looks);
+    } else {
+      zero_byte ? look_at_all<false, true>(job, vector, looks)
+                : look_at_all<false, false>(job, vector, looks);
+    }
   }
 }
 
@@ -482,33 +561,6 @@ void transpose(const uint8_t* from, int64_t rows, int64_t cols, uint8_t* to) {
   }
   scalar(0, whole_rows, whole_cols, cols);
   scalar(whole_rows, rows, 0, cols);
-}
-
-// [16][16] dwords: v[i] becomes column i.
-inline void transpose_dwords(Vec (&v)[16]) {
-  Vec t[16];
-  UNROLL for (int i = 0; i < 8; ++i) {
-    t[2 * i] = _mm512_unpacklo_epi32(v[2 * i], v[2 * i + 1]);
-    t[2 * i + 1] = _mm512_unpackhi_epi32(v[2 * i], v[2 * i + 1]);
-  }
-  UNROLL for (int i = 0; i < 4; ++i) {
-    v[4 * i] = _mm512_unpacklo_epi64(t[4 * i], t[4 * i + 2]);
-    v[4 * i + 1] = _mm512_unpackhi_epi64(t[4 * i], t[4 * i + 2]);
-    v[4 * i + 2] = _mm512_unpacklo_epi64(t[4 * i + 1], t[4 * i + 3]);
-    v[4 * i + 3] = _mm512_unpackhi_epi64(t[4 * i + 1], t[4 * i + 3]);
-  }
-  UNROLL for (int i = 0; i < 4; ++i) {
-    t[i] = _mm512_shuffle_i32x4(v[i], v[i + 4], 0x88);
-    t[i + 4] = _mm512_shuffle_i32x4(v[i], v[i + 4], 0xDD);
-    t[i + 8] = _mm512_shuffle_i32x4(v[i + 8], v[i + 12], 0x88);
-    t[i + 12] = _mm512_shuffle_i32x4(v[i + 8], v[i + 12], 0xDD);
-  }
-  UNROLL for (int i = 0; i < 4; ++i) {
-    v[i] = _mm512_shuffle_i32x4(t[i], t[i + 8], 0x88);
-    v[i + 8] = _mm512_shuffle_i32x4(t[i], t[i + 8], 0xDD);
-    v[i + 4] = _mm512_shuffle_i32x4(t[i + 4], t[i + 12], 0x88);
-    v[i + 12] = _mm512_shuffle_i32x4(t[i + 4], t[i + 12], 0xDD);
-  }
 }
 
 void copy_panel(const CopyPanelJob& job) {
@@ -616,8 +668,7 @@ void requantize(const ByteRequantizeJob& given) {
 
 }  // namespace
 
-const ByteKernelTable kAvx512VnniByteKernels{exact,        tree_saturate,  tree_census,
-                                             chain_blocks, chain_extremes, census,
-                                             transpose,    copy_panel,     requantize};
+const ByteKernelTable kAvx512VnniByteKernels{exact,  tree_saturate, tree_census, chain_census,
+                                             census, transpose,     copy_panel,  requantize};
 
 }  // namespace widthwise

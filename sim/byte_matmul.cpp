@@ -10,7 +10,6 @@ namespace {
 
 constexpr int64_t kLeastGroupChannels = 8;
 // Room for twice a running sum and a bound on what a block adds.
-constexpr int64_t kManyQuads = 256;  // from here on larger blocks of a chain pay
 constexpr int64_t kChainLimit = int64_t{1} << 28;
 
 int64_t ceil_div(int64_t value, int64_t by) { return (value + by - 1) / by; }
@@ -45,7 +44,6 @@ std::optional<ByteMatmul> ByteMatmul::pack(const QuantizedLayer& layer,
   packed.kernels_ = kernels.bytes;
   packed.quads_per_fit_ = lanes == 1 ? 0 : ceil_div(lanes, 4);
   if (packed.is_chain() && limit >= kChainLimit) return std::nullopt;
-  packed.block_quads_ = packed.ifmap_.quads() < kManyQuads ? kMostBlockQuads / 2 : kMostBlockQuads;
   if (saturates) packed.bits_ = chain.bits;
   if (!packed.pack_weights(layer)) return std::nullopt;
   for (const Block& block : packed.blocks_) {
@@ -75,8 +73,9 @@ bool ByteMatmul::pack_weights(const QuantizedLayer& layer) {
       start_.resize(start_.size() + kTileChannels, 0);
       if (is_chain()) {
         bounds_.resize(weights_.size(), 0);
+        rows_.resize(rows_.size() + at(block.channels * row_bytes()));
         corrections_.resize(corrections_.size() +
-                            at(ceil_div(quads, block_quads_) * kTileChannels));
+                            at(ceil_div(quads, kPointQuads) * block.vectors * kLaneChannels));
       } else if (mode_ != KernelMode::kExact) {
         corrections_.resize(corrections_.size() +
                             at(ceil_div(quads, quads_per_fit_) * block.vectors * kLaneChannels));
@@ -122,8 +121,8 @@ bool ByteMatmul::pack_channel(const QuantizedLayer& layer, const Block& block, i
     weights_[to] = static_cast<int8_t>(weight);
     if (is_chain()) {
       bounds_[to] = static_cast<int8_t>(-std::abs(weight));
-      rows_.push_back(static_cast<int8_t>(weight));
-      correct(quad / block_quads_, kTileChannels, sum);
+      rows_[at(oc * row_bytes() + slot)] = static_cast<int8_t>(weight);
+      correct(quad / kPointQuads, block.vectors * kLaneChannels, sum);
     } else if (mode_ != KernelMode::kExact) {
       correct(quad / quads_per_fit_, block.vectors * kLaneChannels, sum - fitted);
       if (slot % 4 == 3 && (quad + 1) % quads_per_fit_ == 0) fitted = sum;
@@ -149,7 +148,7 @@ void ByteMatmul::run(std::span<const uint8_t> bytes, int64_t images, Workspace& 
 void ByteMatmul::run_block(const ByteIfmap::Windows& windows, const Block& block,
                            Workspace& workspace, TileSink& sink, LayerCensus* census) const {
   const int64_t index = &block - blocks_.data();
-  const int64_t quads = ifmap_.quads(), blocks = ceil_div(quads, block_quads_);
+  const int64_t quads = ifmap_.quads(), blocks = ceil_div(quads, kBlockQuads);
   alignas(64) int32_t sums[kTilePixels * kTileChannels], low[kTilePixels * kTileChannels],
       high[kTilePixels * kTileChannels];
   ByteTile tile;
@@ -166,27 +165,28 @@ void ByteMatmul::run_block(const ByteIfmap::Windows& windows, const Block& block
   tile.low = low;
   tile.high = high;
   std::optional<TileCensus> counted;
-  ChainExtremesJob extremes;
+  ChainJob chain;
   if (mode_ == KernelMode::kCensus)
     counted.emplace(*census, block.channel, block.channels, *kernels_);
   if (is_chain()) {
-    tile.bounds = bounds_.data() + block.weights;
-    workspace.block_sums.resize(at(blocks * kTilePixels * kTileChannels));
-    workspace.block_bounds.resize(workspace.block_sums.size());
-    tile.block_sums = workspace.block_sums.data();
-    tile.block_bounds = workspace.block_bounds.data();
-    tile.block_quads = block_quads_;
-    workspace.looks.resize(workspace.block_sums.size() + kLaneChannels);
-    workspace.looks_before.resize(workspace.looks.size());
-    extremes.looks = workspace.looks.data();
-    extremes.looks_before = workspace.looks_before.data();
-    extremes.rows = rows_.data() + block.channel * quads * 4;
-    extremes.zero_byte = ifmap_.zero_byte();
-    extremes.corrections = tile.corrections;
-    extremes.every_quad = quads_per_fit_ == 1;
-    extremes.least = counted->least();
-    extremes.greatest = counted->greatest();
-    extremes.exact_below = counted->exact_below();
+    const int64_t scratch = (blocks + 1) * kTilePixels * kChainVectors * kLaneChannels;
+    workspace.block_sums.resize(at(scratch));
+    workspace.block_low.resize(at(scratch));
+    workspace.block_high.resize(at(scratch));
+    workspace.looks.resize(at(scratch + 2 * kLaneChannels));
+    chain.bounds = bounds_.data() + block.weights;
+    chain.rows = rows_.data() + block.channel * row_bytes();
+    chain.together = ifmap_.blocks_lie_together(kBlockQuads);
+    chain.zero_byte = ifmap_.zero_byte();
+    chain.corrections = tile.corrections;
+    chain.every_quad = quads_per_fit_ == 1;
+    chain.least = counted->least();
+    chain.greatest = counted->greatest();
+    chain.exact_below = counted->exact_below();
+    chain.block_sums = workspace.block_sums.data();
+    chain.block_low = workspace.block_low.data();
+    chain.block_high = workspace.block_high.data();
+    chain.looks = workspace.looks.data();
   }
   const int64_t pixels = std::ssize(windows.pixels), tiles = ceil_div(pixels, kTilePixels);
   for (int64_t t = 0, pixel = 0; t < tiles; ++t) {  // of equal size, or one less
@@ -194,10 +194,9 @@ void ByteMatmul::run_block(const ByteIfmap::Windows& windows, const Block& block
     tile.pixels = windows.pixels.data() + pixel;
     tile.count = end - pixel;
     if (is_chain()) {
-      if (ifmap_.zero_byte() != 0) tile.magnitudes = windows.magnitudes.data() + pixel;
-      kernels_->chain_blocks(tile);
-      extremes.tile = tile;
-      kernels_->chain_extremes(extremes);
+      chain.tile = tile;
+      if (chain.zero_byte != 0) chain.magnitudes = windows.magnitudes.data() + pixel;
+      kernels_->chain_census(chain);
     } else if (mode_ == KernelMode::kExact) {
       kernels_->exact(tile);
     } else if (mode_ == KernelMode::kSaturate) {

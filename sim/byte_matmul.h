@@ -56,6 +56,9 @@ class ByteMatmul {
   bool pack_channel(const QuantizedLayer& layer, const Block& block, int64_t index);
   void run_block(const ByteIfmap::Windows& windows, const Block& block, Workspace& workspace,
                  TileSink& sink, LayerCensus* census) const;
+  int64_t row_bytes() const {
+    return (ifmap_.quads() + kBlockQuads - 1) / kBlockQuads * kBlockQuads * 4;
+  }
   bool is_chain() const { return mode_ == KernelMode::kCensus && quads_per_fit_ <= 1; }
 
   MatmulWorkload workload_;
@@ -63,12 +66,11 @@ class ByteMatmul {
   KernelMode mode_ = KernelMode::kExact;
   const ByteKernelTable* kernels_ = nullptr;
   int64_t quads_per_fit_ = 0;  // 0: every product is fitted
-  int64_t block_quads_ = kMostBlockQuads;
   int bits_ = 32;
   std::vector<Block> blocks_;         // by group
   Aligned<int8_t> weights_;           // as ByteTile has them
   Aligned<int8_t> bounds_;            // is_chain(): -|weight|
-  Aligned<int8_t> rows_;              // is_chain(): weights [oc][quads][4]
+  Aligned<int8_t> rows_;              // is_chain(): weights [oc][row_bytes()]
   std::vector<int32_t> start_;        // [blocks][kTileChannels]
   std::vector<int32_t> last_;         // the same; empty unless the bias is added last
   std::vector<int32_t> corrections_;  // by block; empty if the zero byte is 0 or the mode is kExact

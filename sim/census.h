@@ -82,7 +82,7 @@ class TileCensus {
   TileCensus& operator=(const TileCensus&) = delete;
 
   // [count][kTileChannels] each, as LayerCensus::add_row takes them; low and high may lie short of
-  // the extremes as ChainExtremesJob says.
+  // the extremes as ChainJob says.
   void add(int64_t count, const int32_t* sums, const int32_t* low, const int32_t* high);
 
   // [kTileChannels]: extremes so far, and below which distance of its extremes an output must have

@@ -43,7 +43,7 @@ struct Workspace {
       magnitude_panels;
   const uint8_t* ifmap = nullptr;
   std::vector<const uint8_t*> window_pixels, window_magnitudes;
-  std::vector<int32_t> block_sums, block_bounds, looks, looks_before;
+  std::vector<int32_t> block_sums, block_low, block_high, looks;
   std::vector<int32_t> planes, sums, low, high, counts, moved;
   std::vector<PixelRun> runs;
 };
