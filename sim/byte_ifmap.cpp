@@ -228,7 +228,7 @@ int64_t ByteIfmap::open_windows(int64_t group, int64_t first, int64_t end, bool 
 
 int64_t ByteIfmap::copy_panels(int64_t group, int64_t first, int64_t end,
                                const ByteKernelTable& kernels, const std::vector<uint8_t>& planes,
-                               std::vector<uint8_t>& panels,
+                               AlignedVector<uint8_t>& panels,
                                std::vector<const uint8_t*>& pixels) const {
   const Window& w = workload_.window;
   const int64_t pixel_bytes = ceil_div(quads(), 16) * 64;

@@ -75,7 +75,7 @@ class ByteIfmap {
   int64_t open_windows(int64_t group, int64_t first, int64_t end, bool magnitudes,
                        const ByteKernelTable& kernels, Workspace& workspace) const;
   int64_t copy_panels(int64_t group, int64_t first, int64_t end, const ByteKernelTable& kernels,
-                      const std::vector<uint8_t>& planes, std::vector<uint8_t>& panels,
+                      const std::vector<uint8_t>& planes, AlignedVector<uint8_t>& panels,
                       std::vector<const uint8_t*>& pixels) const;
 
   MatmulWorkload workload_;

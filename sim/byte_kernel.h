@@ -13,9 +13,9 @@ inline constexpr int64_t kTileVectors = 4;    // vectors of a tile, at most
 inline constexpr int64_t kTileChannels = kLaneChannels * kTileVectors;
 inline constexpr int64_t kTilePixels = 6;  // at most
 inline constexpr int64_t kPanelPixels = 16;
-inline constexpr int64_t kPointQuads = 4;    // of a chain, between two points
-inline constexpr int64_t kBlockQuads = 16;   // a multiple of them
-inline constexpr int64_t kChainVectors = 2;  // whose blocks are kept together
+inline constexpr int64_t kPointQuads = 8;     // of a chain, between two points
+inline constexpr int64_t kBlockQuads = 16;    // a multiple of them
+inline constexpr int64_t kCensusVectors = 2;  // of a part
 
 // Some pixels against up to kTileChannels channels. Arrays by channel have whole vectors; results
 // are [count][kTileChannels].
@@ -24,7 +24,9 @@ struct ByteTile {
   int64_t count = 0;                       // 1..kTilePixels
   int64_t vectors = 0;                     // of output channels, 1..kTileVectors
   const int32_t* offsets = nullptr;        // [quads]: of each quad from the window's begin
-  const int8_t* weights = nullptr;         // [quads][vectors][kLaneChannels][4]
+  // Part after part of at most kTileVectors vectors, for a census kCensusVectors:
+  // [quads][vectors of the part][kLaneChannels][4].
+  const int8_t* weights = nullptr;
   int64_t quads = 0;
   const int32_t* start = nullptr;  // before the first addition
   int32_t* sums = nullptr;
@@ -63,12 +65,13 @@ struct CopyPanelJob {
 // tile.high come out as values that the sum reached; the true extremes need no other width, and do
 // not move the channel's extremes.
 struct ChainJob {
-  ByteTile tile;  // start without the zero byte's share; low, high and sums are written
+  // start: without the zero byte's share. low, high and sums are written. weights: of every part
+  // [quads][2][vectors of the part][kLaneChannels][4], weights and -|weight|.
+  ByteTile tile;
   const uint8_t* const* magnitudes = nullptr;  // [count]: as pixels, of |byte - zero byte|; or
                                                // null: the zero byte is 0
-  const int8_t* bounds = nullptr;  // -|weight|, as weights
-  const int8_t* rows = nullptr;    // weights once more: [channels][blocks][kBlockQuads][4]
-  bool together = false;           // the bytes of every block lie together
+  const int8_t* rows = nullptr;  // weights once more: [channels][blocks][kBlockQuads][4]
+  bool together = false;         // the bytes of every block lie together
   int32_t zero_byte = 0;
   // [points][vectors * kLaneChannels] of all quads up to every point, or null.
   const int32_t* corrections = nullptr;

@@ -43,7 +43,7 @@ inline void add_quad(TileSums<kPixels, kVectors>& sum, const uint8_t* const (&pi
 struct Part {
   const ByteTile& tile;
   int64_t pixel, vector;
-  int64_t weight_stride() const { return tile.vectors * 64; }
+  const int8_t* weights() const { return tile.weights + vector * 64 * tile.quads; }
   int64_t at(int p, int v) const {
     return (pixel + p) * kTileChannels + (vector + v) * kLaneChannels;
   }
@@ -74,8 +74,8 @@ struct Exact {
     TileSums<kPixels, kVectors> sum;
     const uint8_t* pixel[kPixels];
     begin_part(part, sum, pixel);
-    const int8_t* weights = tile.weights + part.vector * 64;
-    for (int64_t quad = 0; quad < tile.quads; ++quad, weights += part.weight_stride())
+    const int8_t* weights = part.weights();
+    for (int64_t quad = 0; quad < tile.quads; ++quad, weights += kVectors * 64)
       add_quad(sum, pixel, tile.offsets[quad], weights);
     store_part(part, sum, tile.sums);
   }
@@ -87,7 +87,7 @@ inline void run_tree(const Part& part, TileSums<kPixels, kVectors>& sum, Close&&
   const ByteTile& tile = part.tile;
   const uint8_t* pixel[kPixels];
   begin_part(part, sum, pixel);
-  const int8_t* weights = tile.weights + part.vector * 64;
+  const int8_t* weights = part.weights();
   const auto add_all = [&](const int32_t* from) {
     UNROLL for (int v = 0; v < kVectors; ++v) {
       const Vec addend = load(from + (part.vector + v) * kLaneChannels);
@@ -98,7 +98,7 @@ inline void run_tree(const Part& part, TileSums<kPixels, kVectors>& sum, Close&&
   for (int64_t quad = 0; quad < tile.quads;) {
     const int64_t end =
         quad + tile.quads_per_fit < tile.quads ? quad + tile.quads_per_fit : tile.quads;
-    for (; quad < end; ++quad, weights += part.weight_stride())
+    for (; quad < end; ++quad, weights += kVectors * 64)
       add_quad(sum, pixel, tile.offsets[quad], weights);
     if (corrections != nullptr) {
       add_all(corrections);
@@ -183,49 +183,43 @@ void run_parts(const ByteTile& tile) {
   }
 }
 
-void exact(const ByteTile& tile) { run_parts<Exact, 6, 4>(tile); }
-void tree_saturate(const ByteTile& tile) { run_parts<TreeSaturate, 6, 4>(tile); }
-void tree_census(const ByteTile& tile) { run_parts<TreeCensus, 4, 2>(tile); }
+void exact(const ByteTile& tile) { run_parts<Exact, 6, kTileVectors>(tile); }
+void tree_saturate(const ByteTile& tile) { run_parts<TreeSaturate, 5, kTileVectors>(tile); }
+void tree_census(const ByteTile& tile) { run_parts<TreeCensus, 4, kCensusVectors>(tile); }
 // --- chains ---
 
-// Block after block of kChainVectors vectors: [blocks][kTilePixels][kChainVectors * kLaneChannels].
+// Block after block of kCensusVectors vectors: [blocks][kTilePixels][kCensusVectors *
+// kLaneChannels].
 inline int64_t block_at(int64_t block, int64_t p, int64_t v) {
-  return ((block * kTilePixels + p) * kChainVectors + v) * kLaneChannels;
+  return ((block * kTilePixels + p) * kCensusVectors + v) * kLaneChannels;
 }
 
-// Sums behind every block (those before the first come first), and the extremes of twice the bounds
-// inside it. kZeroByte: the zero byte is not 0, so magnitudes are other bytes than the ifmap's.
+// The quads between two points of a chain: sums go on, magnitudes begin at 0; [kPixels][kVectors]
+// in memory, for g++ spills what lives in registers across a point. Never inlined for the same
+// reason.
 template <bool kZeroByte, int kPixels, int kVectors>
-void chain_blocks(const ChainJob& job, int64_t vector) {
+[[gnu::noinline]] void add_quads(const ChainJob& job, int64_t vector, int64_t first, int64_t end,
+                                 int32_t* sums, int32_t* bounds) {
   const ByteTile& tile = job.tile;
+  const int64_t stride = 2 * kVectors * 64;
+  const int8_t* weights = tile.weights + vector * 2 * 64 * tile.quads + first * stride;
+  const int64_t to_bounds = kVectors * 64;
   TileSums<kPixels, kVectors> sum, bound;
   const uint8_t *pixel[kPixels], *magnitude[kPixels];
-  begin_part({tile, 0, vector}, sum, pixel);
-  if constexpr (kZeroByte) {
-    UNROLL for (int p = 0; p < kPixels; ++p) magnitude[p] = job.magnitudes[p];
-  }
-  const int64_t stride = tile.vectors * 64, quads = tile.quads;
-  const int8_t* weights = tile.weights + vector * 64;
-  const int64_t to_bounds = job.bounds - tile.weights;
-  const int32_t* offsets = tile.offsets;
-  const int32_t* corrections = job.corrections + vector * kLaneChannels;
-  int32_t *sums = job.block_sums, *low = job.block_low, *high = job.block_high;
-  alignas(64) int32_t before[kTilePixels * kChainVectors * kLaneChannels];
   UNROLL for (int p = 0; p < kPixels; ++p) {
+    pixel[p] = tile.pixels[p];
+    if constexpr (kZeroByte) magnitude[p] = job.magnitudes[p];
     UNROLL for (int v = 0; v < kVectors; ++v) {
-      store(before + block_at(0, p, v), sum.v[p][v]);
-      store(sums + block_at(0, p, v), sum.v[p][v]);
+      sum.v[p][v] = load(sums + block_at(0, p, v));
       bound.v[p][v] = _mm512_setzero_si512();
     }
   }
-  const auto add_quads = [&](int64_t quad, int64_t end) {
-    for (; quad < end; ++quad, weights += stride) {
-      const int64_t offset = offsets[quad];
-      if constexpr (kZeroByte) {
-        add_quad(sum, pixel, offset, weights);
-        add_quad(bound, magnitude, offset, weights + to_bounds);
-        continue;
-      }
+  for (int64_t quad = first; quad < end; ++quad, weights += stride) {
+    const int64_t offset = tile.offsets[quad];
+    if constexpr (kZeroByte) {
+      add_quad(sum, pixel, offset, weights);
+      add_quad(bound, magnitude, offset, weights + to_bounds);
+    } else {
       Vec w[kVectors], b[kVectors];
       UNROLL for (int v = 0; v < kVectors; ++v) {
         w[v] = load(weights + v * 64);
@@ -239,22 +233,50 @@ void chain_blocks(const ChainJob& job, int64_t vector) {
         }
       }
     }
-  };
+  }
+  UNROLL for (int p = 0; p < kPixels; ++p) {
+    UNROLL for (int v = 0; v < kVectors; ++v) {
+      store(sums + block_at(0, p, v), sum.v[p][v]);
+      store(bounds + block_at(0, p, v), bound.v[p][v]);
+    }
+  }
+}
+
+// Sums behind every block (those before the first come first), and the extremes of twice the bounds
+// inside it. kZeroByte: the zero byte is not 0, so magnitudes are other bytes than the ifmap's.
+template <bool kZeroByte, int kPixels, int kVectors>
+void chain_blocks(const ChainJob& job, int64_t vector) {
+  const ByteTile& tile = job.tile;
+  const int64_t quads = tile.quads;
+  const int32_t* corrections = job.corrections + vector * kLaneChannels;
+  int32_t *sums = job.block_sums, *low = job.block_low, *high = job.block_high;
+  constexpr int64_t kSize = kTilePixels * kCensusVectors * kLaneChannels;
+  alignas(64) int32_t raw[kSize], bounds[kSize], before[kSize];
+  for (int p = 0; p < kPixels; ++p) {
+    for (int v = 0; v < kVectors; ++v) {
+      const Vec start = load(tile.start + (vector + v) * kLaneChannels);
+      const int64_t at = block_at(0, p, v);
+      store(raw + at, start);
+      store(before + at, start);
+      store(sums + at, start);
+    }
+  }
   for (int64_t block = 0; block < quads; block += kBlockQuads) {
     const int64_t end = block + kBlockQuads < quads ? block + kBlockQuads : quads;
     sums += block_at(1, 0, 0);
     for (int64_t quad = block; quad < end; quad += kPointQuads) {
-      add_quads(quad, quad + kPointQuads < end ? quad + kPointQuads : end);
+      const int64_t point = quad + kPointQuads < end ? quad + kPointQuads : end;
+      add_quads<kZeroByte, kPixels, kVectors>(job, vector, quad, point, raw, bounds);
       UNROLL for (int p = 0; p < kPixels; ++p) {
         UNROLL for (int v = 0; v < kVectors; ++v) {
           const int64_t at = block_at(0, p, v);
-          Vec behind = sum.v[p][v];
+          Vec behind = load(raw + at);
           if constexpr (kZeroByte) {
             behind = _mm512_add_epi32(behind, load(corrections + v * kLaneChannels));
           }
           const Vec middle = _mm512_add_epi32(load(before + at), behind);
-          Vec below = _mm512_add_epi32(middle, bound.v[p][v]);
-          Vec above = _mm512_sub_epi32(middle, bound.v[p][v]);
+          const Vec bound = load(bounds + at);
+          Vec below = _mm512_add_epi32(middle, bound), above = _mm512_sub_epi32(middle, bound);
           if (quad != block) {
             below = _mm512_min_epi32(below, load(low + at));
             above = _mm512_max_epi32(above, load(high + at));
@@ -262,8 +284,7 @@ void chain_blocks(const ChainJob& job, int64_t vector) {
           store(low + at, below);
           store(high + at, above);
           store(before + at, behind);
-          store(sums + at, behind);
-          bound.v[p][v] = _mm512_setzero_si512();
+          if (point == end) store(sums + at, behind);
         }
       }
       if constexpr (kZeroByte) corrections += tile.vectors * kLaneChannels;
@@ -295,7 +316,7 @@ inline Freedom freedom(const ChainJob& job, int64_t channel, Vec low, Vec high) 
           _mm512_add_epi32(_mm512_add_epi32(free_high, free_high), one)};
 }
 
-// A block of an output as one number: block, pixel, lane of the kChainVectors vectors.
+// A block of an output as one number: block, pixel, lane of the kCensusVectors vectors.
 constexpr int kLookBlock = 8, kLookPixel = 5;
 
 // Sums, and low and high from the ends of the blocks; returns how many looks are listed then.
@@ -443,7 +464,7 @@ void chain_blocks_of(const ChainJob& job, int64_t vector) {
 
 void chain_census(const ChainJob& job) {
   const bool zero_byte = job.zero_byte != 0;
-  for (int64_t vector = 0; vector < job.tile.vectors; vector += kChainVectors) {
+  for (int64_t vector = 0; vector < job.tile.vectors; vector += kCensusVectors) {
     const bool both = vector + 1 < job.tile.vectors;
     if (zero_byte) {
       both ? chain_blocks_of<true, 2>(job, vector) : chain_blocks_of<true, 1>(job, vector);

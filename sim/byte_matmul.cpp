@@ -69,10 +69,9 @@ bool ByteMatmul::pack_weights(const QuantizedLayer& layer) {
       block.vectors = ceil_div(block.channels, kLaneChannels);
       block.weights = std::ssize(weights_);
       block.corrections = std::ssize(corrections_);
-      weights_.resize(weights_.size() + at(quads * block.vectors * 64), 0);
+      weights_.resize(weights_.size() + at(quads * block.vectors * 64 * (is_chain() ? 2 : 1)), 0);
       start_.resize(start_.size() + kTileChannels, 0);
       if (is_chain()) {
-        bounds_.resize(weights_.size(), 0);
         rows_.resize(rows_.size() + at(block.channels * row_bytes()));
         corrections_.resize(corrections_.size() +
                             at(ceil_div(quads, kPointQuads) * block.vectors * kLaneChannels));
@@ -116,11 +115,15 @@ bool ByteMatmul::pack_channel(const QuantizedLayer& layer, const Block& block, i
       if (weight != static_cast<int8_t>(weight)) return false;
     }
     sum += static_cast<uint32_t>(weight);
-    const size_t to =
-        at(block.weights + (quad * block.vectors * kLaneChannels + index) * 4 + slot % 4);
-    weights_[to] = static_cast<int8_t>(weight);
+    const int64_t vector = index / kLaneChannels, lane_byte = index % kLaneChannels * 4 + slot % 4;
+    const int64_t most = mode_ == KernelMode::kCensus ? kCensusVectors : kTileVectors;
+    const int64_t part = vector / most * most, vectors = std::min(most, block.vectors - part);
+    const int64_t streams = is_chain() ? 2 : 1;
+    const int64_t to = block.weights + part * ifmap_.quads() * streams * 64 +
+                       (quad * streams * vectors + vector - part) * 64 + lane_byte;
+    weights_[at(to)] = static_cast<int8_t>(weight);
     if (is_chain()) {
-      bounds_[to] = static_cast<int8_t>(-std::abs(weight));
+      weights_[at(to + vectors * 64)] = static_cast<int8_t>(-std::abs(weight));
       rows_[at(oc * row_bytes() + slot)] = static_cast<int8_t>(weight);
       correct(quad / kPointQuads, block.vectors * kLaneChannels, sum);
     } else if (mode_ != KernelMode::kExact) {
@@ -169,12 +172,11 @@ void ByteMatmul::run_block(const ByteIfmap::Windows& windows, const Block& block
   if (mode_ == KernelMode::kCensus)
     counted.emplace(*census, block.channel, block.channels, *kernels_);
   if (is_chain()) {
-    const int64_t scratch = (blocks + 1) * kTilePixels * kChainVectors * kLaneChannels;
+    const int64_t scratch = (blocks + 1) * kTilePixels * kCensusVectors * kLaneChannels;
     workspace.block_sums.resize(at(scratch));
     workspace.block_low.resize(at(scratch));
     workspace.block_high.resize(at(scratch));
     workspace.looks.resize(at(scratch + 2 * kLaneChannels));
-    chain.bounds = bounds_.data() + block.weights;
     chain.rows = rows_.data() + block.channel * row_bytes();
     chain.together = ifmap_.blocks_lie_together(kBlockQuads);
     chain.zero_byte = ifmap_.zero_byte();
@@ -188,7 +190,7 @@ void ByteMatmul::run_block(const ByteIfmap::Windows& windows, const Block& block
     chain.block_high = workspace.block_high.data();
     chain.looks = workspace.looks.data();
   }
-  const int64_t pixels = std::ssize(windows.pixels), tiles = ceil_div(pixels, kTilePixels);
+  const int64_t pixels = std::ssize(windows.pixels), tiles = ceil_div(pixels, tile_pixels());
   for (int64_t t = 0, pixel = 0; t < tiles; ++t) {  // of equal size, or one less
     const int64_t end = pixels * (t + 1) / tiles;
     tile.pixels = windows.pixels.data() + pixel;

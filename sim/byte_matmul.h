@@ -1,5 +1,4 @@
 #pragma once
-#include <boost/align/aligned_allocator.hpp>
 #include <cstdint>
 #include <optional>
 #include <span>
@@ -39,9 +38,6 @@ class ByteMatmul {
            LayerCensus* census = nullptr) const;
 
  private:
-  template <class T>
-  using Aligned = std::vector<T, boost::alignment::aligned_allocator<T, 64>>;
-
   // Up to kTileChannels output channels of one group.
   struct Block {
     int64_t channel = 0, channels = 0;  // of the layer
@@ -61,19 +57,25 @@ class ByteMatmul {
   }
   bool is_chain() const { return mode_ == KernelMode::kCensus && quads_per_fit_ <= 1; }
 
+  // As many as the mode's kernel has registers for.
+  int64_t tile_pixels() const {
+    if (mode_ == KernelMode::kSaturate) return 5;
+    return mode_ == KernelMode::kCensus && !is_chain() ? 4 : kTilePixels;
+  }
+
   MatmulWorkload workload_;
   ByteIfmap ifmap_;
   KernelMode mode_ = KernelMode::kExact;
   const ByteKernelTable* kernels_ = nullptr;
   int64_t quads_per_fit_ = 0;  // 0: every product is fitted
   int bits_ = 32;
-  std::vector<Block> blocks_;         // by group
-  Aligned<int8_t> weights_;           // as ByteTile has them
-  Aligned<int8_t> bounds_;            // is_chain(): -|weight|
-  Aligned<int8_t> rows_;              // is_chain(): weights [oc][row_bytes()]
-  std::vector<int32_t> start_;        // [blocks][kTileChannels]
-  std::vector<int32_t> last_;         // the same; empty unless the bias is added last
-  std::vector<int32_t> corrections_;  // by block; empty if the zero byte is 0 or the mode is kExact
+  std::vector<Block> blocks_;      // by group
+  AlignedVector<int8_t> weights_;  // as ByteTile has them, or ChainJob
+  AlignedVector<int8_t> rows_;     // is_chain(): weights [oc][row_bytes()]
+  AlignedVector<int32_t> start_;   // [blocks][kTileChannels]
+  AlignedVector<int32_t> last_;    // the same; empty unless the bias is added last
+  AlignedVector<int32_t>
+      corrections_;  // by block; empty if the zero byte is 0 or the mode is kExact
 };
 
 }  // namespace widthwise

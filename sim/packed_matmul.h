@@ -1,5 +1,6 @@
 #pragma once
 #include <algorithm>
+#include <boost/align/aligned_allocator.hpp>
 #include <cstdint>
 #include <optional>
 #include <span>
@@ -35,15 +36,20 @@ void for_each_part(const Window& window, int64_t channel, int64_t first, int64_t
   }
 }
 
+// Begins with a cache line, so no vector lies across two.
+template <class T>
+using AlignedVector = std::vector<T, boost::alignment::aligned_allocator<T, 64>>;
+
 // Scratch memory of one thread, grown as needed and reused from layer to layer.
 struct Workspace {
   std::vector<int16_t> padded, patch;
   // The byte kernels' (see ByteIfmap).
-  std::vector<uint8_t> bytes, padded_bytes, byte_planes, magnitudes, magnitude_planes, panels,
-      magnitude_panels;
+  std::vector<uint8_t> bytes, padded_bytes, byte_planes, magnitudes, magnitude_planes;
+  AlignedVector<uint8_t> panels, magnitude_panels;
   const uint8_t* ifmap = nullptr;
   std::vector<const uint8_t*> window_pixels, window_magnitudes;
-  std::vector<int32_t> block_sums, block_low, block_high, looks;
+  std::vector<int32_t> looks;
+  AlignedVector<int32_t> block_sums, block_low, block_high;
   std::vector<int32_t> planes, sums, low, high, counts, moved;
   std::vector<PixelRun> runs;
 };
