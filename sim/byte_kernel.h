@@ -88,17 +88,25 @@ struct ChainJob {
   int32_t* looks = nullptr;
 };
 
-// Counts of outputs by width, for channels side by side: at most 255 pixels.
-inline constexpr int64_t kCensusWidths = 34;  // 1..33
+// The widths that a tile's running and final sums need, 1..33, and the extremes of its channels.
 struct TileCensusJob {
   const int32_t* sums = nullptr;  // [count][kTileChannels]
   const int32_t* low = nullptr;
   const int32_t* high = nullptr;
   int64_t count = 0;
-  uint8_t* running = nullptr;  // [kCensusWidths][kTileChannels]
+  uint8_t* running = nullptr;  // [count][kTileChannels]
   uint8_t* final = nullptr;
-  int32_t* least = nullptr;  // [kTileChannels]
+  int32_t* least = nullptr;  // [kTileChannels], lowered and raised
   int32_t* greatest = nullptr;
+};
+
+// Counts widths by channel: at most 255 pixels.
+inline constexpr int64_t kCensusWidths = 34;
+struct CountWidthsJob {
+  const uint8_t* widths = nullptr;  // [count][kTileChannels]
+  int64_t count = 0;                // 1..255
+  int first = 0, last = 0;          // the widths that there are; written
+  uint8_t* counts = nullptr;        // [kCensusWidths][kTileChannels], of which those are written
 };
 
 // Codes of a tile as bytes: its sums wrapped to wrap_bits first if that is not 0. All arrays are by
@@ -130,6 +138,7 @@ struct ByteKernelTable {
   void (*tree_census)(const ByteTile& tile);
   void (*chain_census)(const ChainJob& job);
   void (*census)(const TileCensusJob& job);
+  void (*count_widths)(CountWidthsJob& job);
   void (*transpose)(const uint8_t* from, int64_t rows, int64_t cols, uint8_t* to);
   void (*copy_panel)(const CopyPanelJob& job);
   void (*requantize)(const ByteRequantizeJob& job);

@@ -81,13 +81,16 @@ struct Exact {
   }
 };
 
-// Calls close() after every fitted addition.
-template <int kPixels, int kVectors, class Close>
+// Calls close() after every fitted addition, of kFit quads; 0: of quads_per_fit. kCorrected: the
+// zero byte is not 0.
+template <int kFit, bool kCorrected, int kPixels, int kVectors, class Close>
 inline void run_tree(const Part& part, TileSums<kPixels, kVectors>& sum, Close&& close) {
   const ByteTile& tile = part.tile;
   const uint8_t* pixel[kPixels];
   begin_part(part, sum, pixel);
   const int8_t* weights = part.weights();
+  const int32_t* offsets = tile.offsets;
+  const int64_t quads = tile.quads, fit = kFit > 0 ? kFit : tile.quads_per_fit;
   const auto add_all = [&](const int32_t* from) {
     UNROLL for (int v = 0; v < kVectors; ++v) {
       const Vec addend = load(from + (part.vector + v) * kLaneChannels);
@@ -95,16 +98,30 @@ inline void run_tree(const Part& part, TileSums<kPixels, kVectors>& sum, Close&&
     }
   };
   const int32_t* corrections = tile.corrections;
-  for (int64_t quad = 0; quad < tile.quads;) {
-    const int64_t end =
-        quad + tile.quads_per_fit < tile.quads ? quad + tile.quads_per_fit : tile.quads;
-    for (; quad < end; ++quad, weights += kVectors * 64)
-      add_quad(sum, pixel, tile.offsets[quad], weights);
-    if (corrections != nullptr) {
+  const auto fitted = [&] {
+    if constexpr (kCorrected) {
       add_all(corrections);
       corrections += tile.vectors * kLaneChannels;
     }
     close();
+  };
+  int64_t quad = 0;
+  for (; quad + fit <= quads; quad += fit) {
+    if constexpr (kFit > 0) {
+      UNROLL for (int i = 0; i < kFit; ++i) {
+        add_quad(sum, pixel, offsets[quad + i], weights + i * kVectors * 64);
+      }
+      weights += kFit * kVectors * 64;
+    } else {
+      for (int64_t i = 0; i < fit; ++i, weights += kVectors * 64)
+        add_quad(sum, pixel, offsets[quad + i], weights);
+    }
+    fitted();
+  }
+  if (quad < quads) {
+    for (; quad < quads; ++quad, weights += kVectors * 64)
+      add_quad(sum, pixel, offsets[quad], weights);
+    fitted();
   }
   if (tile.last != nullptr) {
     add_all(tile.last);
@@ -113,13 +130,14 @@ inline void run_tree(const Part& part, TileSums<kPixels, kVectors>& sum, Close&&
   store_part(part, sum, tile.sums);
 }
 
+template <int kFit, bool kCorrected>
 struct TreeSaturate {
   template <int kPixels, int kVectors>
   static void run(const Part& part) {
     TileSums<kPixels, kVectors> sum;
     const Vec low = _mm512_set1_epi32(-(1 << (part.tile.bits - 1))),
               high = _mm512_set1_epi32((1 << (part.tile.bits - 1)) - 1);
-    run_tree(part, sum, [&] {
+    run_tree<kFit, kCorrected>(part, sum, [&] {
       UNROLL for (int p = 0; p < kPixels; ++p) {
         UNROLL for (int v = 0; v < kVectors; ++v) {
           sum.v[p][v] = _mm512_min_epi32(_mm512_max_epi32(sum.v[p][v], low), high);
@@ -129,6 +147,7 @@ struct TreeSaturate {
   }
 };
 
+template <int kFit, bool kCorrected>
 struct TreeCensus {
   template <int kPixels, int kVectors>
   static void run(const Part& part) {
@@ -139,7 +158,7 @@ struct TreeCensus {
         high.v[p][v] = _mm512_set1_epi32(INT32_MIN);
       }
     }
-    run_tree(part, sum, [&] {
+    run_tree<kFit, kCorrected>(part, sum, [&] {
       UNROLL for (int p = 0; p < kPixels; ++p) {
         UNROLL for (int v = 0; v < kVectors; ++v) {
           low.v[p][v] = _mm512_min_epi32(low.v[p][v], sum.v[p][v]);
@@ -184,8 +203,27 @@ void run_parts(const ByteTile& tile) {
 }
 
 void exact(const ByteTile& tile) { run_parts<Exact, 6, kTileVectors>(tile); }
-void tree_saturate(const ByteTile& tile) { run_parts<TreeSaturate, 5, kTileVectors>(tile); }
-void tree_census(const ByteTile& tile) { run_parts<TreeCensus, 4, kCensusVectors>(tile); }
+template <template <int, bool> class Tree, bool kCorrected, int kPixels, int kVectors>
+void run_tree_parts(const ByteTile& tile) {
+  switch (tile.quads_per_fit) {
+    case 1:
+      return run_parts<Tree<1, kCorrected>, kPixels, kVectors>(tile);
+    case 2:
+      return run_parts<Tree<2, kCorrected>, kPixels, kVectors>(tile);
+    case 4:
+      return run_parts<Tree<4, kCorrected>, kPixels, kVectors>(tile);
+    default:
+      return run_parts<Tree<0, kCorrected>, kPixels, kVectors>(tile);
+  }
+}
+void tree_saturate(const ByteTile& tile) {
+  tile.corrections != nullptr ? run_tree_parts<TreeSaturate, true, 5, kTileVectors>(tile)
+                              : run_tree_parts<TreeSaturate, false, 5, kTileVectors>(tile);
+}
+void tree_census(const ByteTile& tile) {
+  tile.corrections != nullptr ? run_tree_parts<TreeCensus, true, 4, kCensusVectors>(tile)
+                              : run_tree_parts<TreeCensus, false, 4, kCensusVectors>(tile);
+}
 // --- chains ---
 
 // Block after block of kCensusVectors vectors: [blocks][kTilePixels][kCensusVectors *
@@ -498,59 +536,61 @@ inline Vec pack_bytes(Vec a, Vec b, Vec c, Vec d) {
   return _mm512_permutexvar_epi32(order, packed);
 }
 
-void count_widths(const Vec* widths, int64_t count, uint8_t* counts) {
-  Vec least = widths[0], greatest = widths[0];
-  for (int64_t p = 1; p < count; ++p) {
-    least = _mm512_min_epu8(least, widths[p]);
-    greatest = _mm512_max_epu8(greatest, widths[p]);
+void count_widths(CountWidthsJob& job) {
+  const auto widths = [&](int64_t p) { return load(job.widths + p * kTileChannels); };
+  Vec least = widths(0), greatest = least;
+  for (int64_t p = 1; p < job.count; ++p) {
+    least = _mm512_min_epu8(least, widths(p));
+    greatest = _mm512_max_epu8(greatest, widths(p));
   }
-  alignas(64) uint8_t low[64], high[64];
-  store(low, least);
-  store(high, greatest);
-  uint8_t first = low[0], last = high[0];
-  for (int i = 1; i < 64; ++i) {
-    first = low[i] < first ? low[i] : first;
-    last = high[i] > last ? high[i] : last;
-  }
-  const Vec one = _mm512_set1_epi8(1);
-  for (int width = first; width <= last; ++width) {
-    uint8_t* to = counts + width * kTileChannels;
-    Vec sum = load(to);
+  // Of bytes, in the low byte of every 128-bit lane.
+  const auto folded = [](Vec v, auto&& pick) {
+    v = pick(v, _mm512_bsrli_epi128(v, 8));
+    v = pick(v, _mm512_bsrli_epi128(v, 4));
+    v = pick(v, _mm512_bsrli_epi128(v, 2));
+    v = pick(v, _mm512_bsrli_epi128(v, 1));
+    v = pick(v, _mm512_shuffle_i32x4(v, v, 0x4E));
+    v = pick(v, _mm512_shuffle_i32x4(v, v, 0xB1));
+    return _mm_cvtsi128_si32(_mm512_castsi512_si128(v)) & 0xFF;
+  };
+  job.first = folded(least, [](Vec x, Vec y) { return _mm512_min_epu8(x, y); });
+  job.last = folded(greatest, [](Vec x, Vec y) { return _mm512_max_epu8(x, y); });
+  for (int width = job.first; width <= job.last; ++width) {
     const Vec wanted = _mm512_set1_epi8(static_cast<char>(width));
-    for (int64_t p = 0; p < count; ++p) {
-      sum = _mm512_mask_add_epi8(sum, _mm512_cmpeq_epi8_mask(widths[p], wanted), sum, one);
+    Vec count = _mm512_setzero_si512();
+    for (int64_t p = 0; p < job.count; ++p) {
+      const __mmask64 equal = _mm512_cmpeq_epi8_mask(widths(p), wanted);
+      count = _mm512_mask_add_epi8(count, equal, count, _mm512_set1_epi8(1));
     }
-    store(to, sum);
+    store(job.counts + width * kTileChannels, count);
   }
 }
 
 void census(const TileCensusJob& job) {
   const auto magnitude = [](Vec v) { return _mm512_xor_si512(v, _mm512_srai_epi32(v, 31)); };
-  Vec running[kTilePixels], final[kTilePixels];
   Vec least[kTileVectors], greatest[kTileVectors];
-  for (int64_t v = 0; v < kTileVectors; ++v) {
+  UNROLL for (int64_t v = 0; v < kTileVectors; ++v) {
     least[v] = load(job.least + v * kLaneChannels);
     greatest[v] = load(job.greatest + v * kLaneChannels);
   }
   for (int64_t p = 0; p < job.count; ++p) {
-    Vec run[kTileVectors], end[kTileVectors];
-    for (int64_t v = 0; v < kTileVectors; ++v) {
+    Vec running[kTileVectors], final[kTileVectors];
+    UNROLL for (int64_t v = 0; v < kTileVectors; ++v) {
       const int64_t at = p * kTileChannels + v * kLaneChannels;
       const Vec low = load(job.low + at), high = load(job.high + at);
       least[v] = _mm512_min_epi32(least[v], low);
       greatest[v] = _mm512_max_epi32(greatest[v], high);
-      run[v] = width_of(_mm512_or_si512(magnitude(low), magnitude(high)));
-      end[v] = width_of(magnitude(load(job.sums + at)));
+      running[v] = width_of(_mm512_or_si512(magnitude(low), magnitude(high)));
+      final[v] = width_of(magnitude(load(job.sums + at)));
     }
-    running[p] = pack_bytes(run[0], run[1], run[2], run[3]);
-    final[p] = pack_bytes(end[0], end[1], end[2], end[3]);
+    store(job.running + p * kTileChannels,
+          pack_bytes(running[0], running[1], running[2], running[3]));
+    store(job.final + p * kTileChannels, pack_bytes(final[0], final[1], final[2], final[3]));
   }
-  for (int64_t v = 0; v < kTileVectors; ++v) {
+  UNROLL for (int64_t v = 0; v < kTileVectors; ++v) {
     store(job.least + v * kLaneChannels, least[v]);
     store(job.greatest + v * kLaneChannels, greatest[v]);
   }
-  count_widths(running, job.count, job.running);
-  count_widths(final, job.count, job.final);
 }
 
 // --- copying ---
@@ -689,7 +729,16 @@ void requantize(const ByteRequantizeJob& given) {
 
 }  // namespace
 
-const ByteKernelTable kAvx512VnniByteKernels{exact,  tree_saturate, tree_census, chain_census,
-                                             census, transpose,     copy_panel,  requantize};
+const ByteKernelTable kAvx512VnniByteKernels{
+    .exact = exact,
+    .tree_saturate = tree_saturate,
+    .tree_census = tree_census,
+    .chain_census = chain_census,
+    .census = census,
+    .count_widths = count_widths,
+    .transpose = transpose,
+    .copy_panel = copy_panel,
+    .requantize = requantize,
+};
 
 }  // namespace widthwise

@@ -154,8 +154,6 @@ int LayerCensus::observed_bits() const {
 TileCensus::TileCensus(LayerCensus& census, int64_t channel, int64_t channels,
                        const ByteKernelTable& kernels)
     : census_(census), channel_(channel), channels_(channels), kernels_(kernels) {
-  std::fill(std::begin(running_), std::end(running_), uint8_t{0});
-  std::fill(std::begin(final_), std::end(final_), uint8_t{0});
   for (int64_t c = 0; c < kTileChannels; ++c) {
     least_[c] = INT32_MAX;
     greatest_[c] = INT32_MIN;
@@ -177,14 +175,14 @@ TileCensus::TileCensus(LayerCensus& census, int64_t channel, int64_t channels,
 TileCensus::~TileCensus() { flush(); }
 
 void TileCensus::add(int64_t count, const int32_t* sums, const int32_t* low, const int32_t* high) {
-  if (pending_ + count > 255) flush();
+  if (pending_ + count > kPixels) flush();
   TileCensusJob job;
   job.sums = sums;
   job.low = low;
   job.high = high;
   job.count = count;
-  job.running = running_;
-  job.final = final_;
+  job.running = running_ + pending_ * kTileChannels;
+  job.final = final_ + pending_ * kTileChannels;
   job.least = least_;
   job.greatest = greatest_;
   kernels_.census(job);
@@ -205,18 +203,30 @@ void TileCensus::add(int64_t count, const int32_t* sums, const int32_t* low, con
 }
 
 void TileCensus::flush() {
+  if (pending_ == 0) return;
+  alignas(64) uint8_t counts[kCensusWidths * kTileChannels];
+  const auto count = [&](const uint8_t* widths, auto&& histogram) {
+    CountWidthsJob job;
+    job.widths = widths;
+    job.count = pending_;
+    job.counts = counts;
+    kernels_.count_widths(job);
+    for (int64_t c = 0; c < channels_; ++c) {
+      std::vector<int64_t>& to = histogram(census_.per_channel_[static_cast<size_t>(channel_ + c)]);
+      for (int width = job.first; width <= job.last; ++width)
+        to[static_cast<size_t>(width)] += counts[width * kTileChannels + c];
+    }
+  };
+  count(
+      running_, [](auto& channel) -> auto& { return channel.running; });
+  count(
+      final_, [](auto& channel) -> auto& { return channel.final; });
   for (int64_t c = 0; c < channels_; ++c) {
     auto& to = census_.per_channel_[static_cast<size_t>(channel_ + c)];
     to.outputs += pending_;
     to.least = std::min<int64_t>(to.least, least_[c]);
     to.greatest = std::max<int64_t>(to.greatest, greatest_[c]);
-    for (int64_t width = 1; width < kCensusWidths; ++width) {
-      to.running[static_cast<size_t>(width)] += running_[width * kTileChannels + c];
-      to.final[static_cast<size_t>(width)] += final_[width * kTileChannels + c];
-    }
   }
-  std::fill(std::begin(running_), std::end(running_), uint8_t{0});
-  std::fill(std::begin(final_), std::end(final_), uint8_t{0});
   pending_ = 0;
 }
 

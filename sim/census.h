@@ -71,8 +71,8 @@ class LayerCensus {
   friend class TileCensus;
 };
 
-// Adds tiles to a census: outputs of up to kTileChannels channels side by side, counted in bytes
-// first.
+// Adds tiles to a census: outputs of up to kTileChannels channels side by side, their widths
+// wait to be counted together.
 class TileCensus {
  public:
   TileCensus(LayerCensus& census, int64_t channel, int64_t channels,
@@ -92,6 +92,7 @@ class TileCensus {
   const int32_t* exact_below() const { return exact_below_; }
 
  private:
+  static constexpr int64_t kPixels = 255;
   void flush();
 
   LayerCensus& census_;
@@ -99,8 +100,7 @@ class TileCensus {
   const ByteKernelTable& kernels_;
   bool limits_ = false;  // some channel has widths at which its start is fitted
   int64_t pending_ = 0;  // pixels in the bytes
-  alignas(64) uint8_t running_[kCensusWidths * kTileChannels],
-      final_[kCensusWidths * kTileChannels];
+  alignas(64) uint8_t running_[kPixels * kTileChannels], final_[kPixels * kTileChannels];
   int64_t all_hit_[kTileChannels] = {};
   alignas(64) int32_t least_[kTileChannels], greatest_[kTileChannels], exact_below_[kTileChannels];
 };
