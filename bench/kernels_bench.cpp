@@ -127,6 +127,7 @@ void register_all() {
       {"census_tree16", 16, 32, OverflowPolicy::kWrap, true},
       {"saturate16_chain", 1, 16, OverflowPolicy::kSaturate, false},
       {"saturate16_tree16", 16, 16, OverflowPolicy::kSaturate, false},
+      {"saturate20_tree16", 16, 20, OverflowPolicy::kSaturate, false},
   };
   for (const LayerCase& layer : kLayers) {
     benchmark::RegisterBenchmark(fmt::format("{}/oneDNN_s32", layer.name).c_str(),

@@ -11,8 +11,11 @@ namespace widthwise {
 inline constexpr int64_t kLaneChannels = 16;  // output channels per vector
 inline constexpr int64_t kTileVectors = 4;    // vectors of a tile, at most
 inline constexpr int64_t kTileChannels = kLaneChannels * kTileVectors;
-inline constexpr int64_t kTilePixels = 6;  // at most
+// Of a tile at most, by the registers of its kernel.
+inline constexpr int64_t kTilePixels = 6, kSaturatePixels = 5, kTreeCensusPixels = 4;
 inline constexpr int64_t kPanelPixels = 16;
+// What no running sum of a tree or a chain reaches, rails included; of a chain, four times the sum.
+inline constexpr int32_t kComparableLimit = 1 << 29;
 inline constexpr int64_t kPointQuads = 8;     // of a chain, between two points
 inline constexpr int64_t kBlockQuads = 16;    // a multiple of them
 inline constexpr int64_t kCensusVectors = 2;  // of a part
@@ -101,7 +104,7 @@ struct TileCensusJob {
 };
 
 // Counts widths by channel: at most 255 pixels.
-inline constexpr int64_t kCensusWidths = 34;
+inline constexpr int64_t kCensusWidths = 37;  // 1..33, and some room
 struct CountWidthsJob {
   const uint8_t* widths = nullptr;  // [count][kTileChannels]
   int64_t count = 0;                // 1..255
@@ -135,6 +138,8 @@ struct ByteRequantizeJob {
 struct ByteKernelTable {
   void (*exact)(const ByteTile& tile);
   void (*tree_saturate)(const ByteTile& tile);
+  // Whether no running sum leaves its bits; if so, the sums are those of tree_saturate.
+  bool (*tree_within)(const ByteTile& tile);
   void (*tree_census)(const ByteTile& tile);
   void (*chain_census)(const ChainJob& job);
   void (*census)(const TileCensusJob& job);

@@ -15,6 +15,17 @@ inline Vec broadcast_quad(const uint8_t* from) {
   return _mm512_set1_epi32(quad);
 }
 
+// Running sums that are compared carry this offset, which makes them the bits of positive, normal
+// floats: those are in the same order, and two units of the machine compare floats, one integers.
+// |sum| < kComparableLimit.
+constexpr int32_t kOffset = 1 << 30;
+inline Vec smaller(Vec a, Vec b) {
+  return _mm512_castps_si512(_mm512_min_ps(_mm512_castsi512_ps(a), _mm512_castsi512_ps(b)));
+}
+inline Vec greater(Vec a, Vec b) {
+  return _mm512_castps_si512(_mm512_max_ps(_mm512_castsi512_ps(a), _mm512_castsi512_ps(b)));
+}
+
 // --- tiles: kPixels pixels and kVectors vectors stay in registers; unrolled whole, or g++ spills
 // ---
 
@@ -69,7 +80,7 @@ inline void store_part(const Part& part, const TileSums<kPixels, kVectors>& sum,
 
 struct Exact {
   template <int kPixels, int kVectors>
-  static void run(const Part& part) {
+  static bool run(const Part& part) {
     const ByteTile& tile = part.tile;
     TileSums<kPixels, kVectors> sum;
     const uint8_t* pixel[kPixels];
@@ -78,16 +89,34 @@ struct Exact {
     for (int64_t quad = 0; quad < tile.quads; ++quad, weights += kVectors * 64)
       add_quad(sum, pixel, tile.offsets[quad], weights);
     store_part(part, sum, tile.sums);
+    return true;
   }
 };
+
+template <int kPixels, int kVectors>
+inline void store_without_offset(const Part& part, int32_t offset, TileSums<kPixels, kVectors>& sum,
+                                 int32_t* to) {
+  UNROLL for (int p = 0; p < kPixels; ++p) {
+    UNROLL for (int v = 0; v < kVectors; ++v) {
+      sum.v[p][v] = _mm512_sub_epi32(sum.v[p][v], _mm512_set1_epi32(offset));
+    }
+  }
+  store_part(part, sum, to);
+}
 
 // Calls close() after every fitted addition, of kFit quads; 0: of quads_per_fit. kCorrected: the
 // zero byte is not 0.
 template <int kFit, bool kCorrected, int kPixels, int kVectors, class Close>
-inline void run_tree(const Part& part, TileSums<kPixels, kVectors>& sum, Close&& close) {
+inline void run_tree(const Part& part, int32_t offset, TileSums<kPixels, kVectors>& sum,
+                     Close&& close) {
   const ByteTile& tile = part.tile;
   const uint8_t* pixel[kPixels];
   begin_part(part, sum, pixel);
+  UNROLL for (int p = 0; p < kPixels; ++p) {
+    UNROLL for (int v = 0; v < kVectors; ++v) {
+      sum.v[p][v] = _mm512_add_epi32(sum.v[p][v], _mm512_set1_epi32(offset));
+    }
+  }
   const int8_t* weights = part.weights();
   const int32_t* offsets = tile.offsets;
   const int64_t quads = tile.quads, fit = kFit > 0 ? kFit : tile.quads_per_fit;
@@ -127,103 +156,126 @@ inline void run_tree(const Part& part, TileSums<kPixels, kVectors>& sum, Close&&
     add_all(tile.last);
     close();
   }
-  store_part(part, sum, tile.sums);
+  store_without_offset(part, offset, sum, tile.sums);
 }
 
 template <int kFit, bool kCorrected>
 struct TreeSaturate {
   template <int kPixels, int kVectors>
-  static void run(const Part& part) {
+  static bool run(const Part& part) {
     TileSums<kPixels, kVectors> sum;
-    const Vec low = _mm512_set1_epi32(-(1 << (part.tile.bits - 1))),
-              high = _mm512_set1_epi32((1 << (part.tile.bits - 1)) - 1);
-    run_tree<kFit, kCorrected>(part, sum, [&] {
+    const int32_t half = 1 << (part.tile.bits - 1);
+    const Vec low = _mm512_set1_epi32(kOffset - half), high = _mm512_set1_epi32(kOffset + half - 1);
+    run_tree<kFit, kCorrected>(part, kOffset, sum, [&] {
       UNROLL for (int p = 0; p < kPixels; ++p) {
         UNROLL for (int v = 0; v < kVectors; ++v) {
-          sum.v[p][v] = _mm512_min_epi32(_mm512_max_epi32(sum.v[p][v], low), high);
+          sum.v[p][v] = smaller(greater(sum.v[p][v], low), high);
         }
       }
     });
+    return true;
+  }
+};
+
+// Sums that lie `half` higher have bits above their own exactly if they leave those.
+template <int kFit, bool kCorrected>
+struct TreeWithin {
+  template <int kPixels, int kVectors>
+  static bool run(const Part& part) {
+    TileSums<kPixels, kVectors> sum;
+    Vec any[kVectors];
+    UNROLL for (int v = 0; v < kVectors; ++v) any[v] = _mm512_setzero_si512();
+    const int bits = part.tile.bits;
+    run_tree<kFit, kCorrected>(part, 1 << (bits - 1), sum, [&] {
+      UNROLL for (int v = 0; v < kVectors; ++v) {
+        UNROLL for (int p = 0; p < kPixels; p += 2) {
+          const int other = p + 1 < kPixels ? p + 1 : p;
+          any[v] = _mm512_ternarylogic_epi32(any[v], sum.v[p][v], sum.v[other][v], 0xFE);
+        }
+      }
+    });
+    Vec all = any[0];
+    UNROLL for (int v = 1; v < kVectors; ++v) all = _mm512_or_si512(all, any[v]);
+    return _mm512_test_epi32_mask(all, _mm512_set1_epi32(static_cast<int32_t>(~0U << bits))) == 0;
   }
 };
 
 template <int kFit, bool kCorrected>
 struct TreeCensus {
   template <int kPixels, int kVectors>
-  static void run(const Part& part) {
+  static bool run(const Part& part) {
     TileSums<kPixels, kVectors> sum, low, high;
     UNROLL for (int p = 0; p < kPixels; ++p) {
       UNROLL for (int v = 0; v < kVectors; ++v) {
-        low.v[p][v] = _mm512_set1_epi32(INT32_MAX);
-        high.v[p][v] = _mm512_set1_epi32(INT32_MIN);
+        low.v[p][v] = _mm512_set1_epi32(kOffset + kComparableLimit);
+        high.v[p][v] = _mm512_set1_epi32(kOffset - kComparableLimit);
       }
     }
-    run_tree<kFit, kCorrected>(part, sum, [&] {
+    run_tree<kFit, kCorrected>(part, kOffset, sum, [&] {
       UNROLL for (int p = 0; p < kPixels; ++p) {
         UNROLL for (int v = 0; v < kVectors; ++v) {
-          low.v[p][v] = _mm512_min_epi32(low.v[p][v], sum.v[p][v]);
-          high.v[p][v] = _mm512_max_epi32(high.v[p][v], sum.v[p][v]);
+          low.v[p][v] = smaller(low.v[p][v], sum.v[p][v]);
+          high.v[p][v] = greater(high.v[p][v], sum.v[p][v]);
         }
       }
     });
-    store_part(part, low, part.tile.low);
-    store_part(part, high, part.tile.high);
+    store_without_offset(part, kOffset, low, part.tile.low);
+    store_without_offset(part, kOffset, high, part.tile.high);
+    return true;
   }
 };
 
-// Cuts a tile into parts that stay in registers.
-template <class Kernel, int kPixels, int kVectors>
-void run_parts_of(const ByteTile& tile, int64_t vector) {
-  int64_t pixel = 0;
-  for (; pixel + kPixels <= tile.count; pixel += kPixels)
-    Kernel::template run<kPixels, kVectors>({tile, pixel, vector});
-  if constexpr (kPixels > 1) {
-    const int64_t left = tile.count - pixel;
-    const auto rest = [&]<int kRest>() {
-      if (left == kRest) Kernel::template run<kRest, kVectors>({tile, pixel, vector});
-    };
-    rest.template operator()<1>();
-    if constexpr (kPixels > 2) rest.template operator()<2>();
-    if constexpr (kPixels > 3) rest.template operator()<3>();
-    if constexpr (kPixels > 4) rest.template operator()<4>();
-    if constexpr (kPixels > 5) rest.template operator()<5>();
-  }
+// Cuts a tile of at most kMost pixels into parts of kVectors vectors; whether all return true.
+template <class Kernel, int kMost, int kVectors>
+bool run_pixels(const ByteTile& tile, int64_t vector) {
+  if (kMost == 1 || tile.count >= kMost)
+    return Kernel::template run<kMost, kVectors>({tile, 0, vector});
+  if constexpr (kMost > 1) return run_pixels<Kernel, kMost - 1, kVectors>(tile, vector);
+  return true;
 }
-template <class Kernel, int kPixels, int kVectors>
-void run_parts(const ByteTile& tile) {
+template <class Kernel, int kMost, int kVectors>
+bool run_parts(const ByteTile& tile) {
+  bool all = true;
   int64_t vector = 0;
   for (; vector + kVectors <= tile.vectors; vector += kVectors)
-    run_parts_of<Kernel, kPixels, kVectors>(tile, vector);
+    all = run_pixels<Kernel, kMost, kVectors>(tile, vector) && all;
   const int64_t left = tile.vectors - vector;
-  if (left == 1) run_parts_of<Kernel, kPixels, 1>(tile, vector);
+  if (left == 1) all = run_pixels<Kernel, kMost, 1>(tile, vector) && all;
   if constexpr (kVectors > 2) {
-    if (left == 2) run_parts_of<Kernel, kPixels, 2>(tile, vector);
-    if (left == 3) run_parts_of<Kernel, kPixels, 3>(tile, vector);
+    if (left == 2) all = run_pixels<Kernel, kMost, 2>(tile, vector) && all;
+    if (left == 3) all = run_pixels<Kernel, kMost, 3>(tile, vector) && all;
+  }
+  return all;
+}
+template <template <int, bool> class Tree, int kMost, int kVectors>
+bool run_tree_parts(const ByteTile& tile) {
+  const auto run = [&]<int kFit>() {
+    return tile.corrections != nullptr ? run_parts<Tree<kFit, true>, kMost, kVectors>(tile)
+                                       : run_parts<Tree<kFit, false>, kMost, kVectors>(tile);
+  };
+  switch (tile.quads_per_fit) {
+    case 1:
+      return run.template operator()<1>();
+    case 2:
+      return run.template operator()<2>();
+    case 4:
+      return run.template operator()<4>();
+    default:
+      return run.template operator()<0>();
   }
 }
 
-void exact(const ByteTile& tile) { run_parts<Exact, 6, kTileVectors>(tile); }
-template <template <int, bool> class Tree, bool kCorrected, int kPixels, int kVectors>
-void run_tree_parts(const ByteTile& tile) {
-  switch (tile.quads_per_fit) {
-    case 1:
-      return run_parts<Tree<1, kCorrected>, kPixels, kVectors>(tile);
-    case 2:
-      return run_parts<Tree<2, kCorrected>, kPixels, kVectors>(tile);
-    case 4:
-      return run_parts<Tree<4, kCorrected>, kPixels, kVectors>(tile);
-    default:
-      return run_parts<Tree<0, kCorrected>, kPixels, kVectors>(tile);
-  }
-}
+void exact(const ByteTile& tile) { run_parts<Exact, kTilePixels, kTileVectors>(tile); }
 void tree_saturate(const ByteTile& tile) {
-  tile.corrections != nullptr ? run_tree_parts<TreeSaturate, true, 5, kTileVectors>(tile)
-                              : run_tree_parts<TreeSaturate, false, 5, kTileVectors>(tile);
+  run_tree_parts<TreeSaturate, kSaturatePixels, kTileVectors>(tile);
+}
+bool tree_within(const ByteTile& tile) {
+  return run_tree_parts<TreeWithin, kSaturatePixels, kTileVectors>(tile);
 }
 void tree_census(const ByteTile& tile) {
-  tile.corrections != nullptr ? run_tree_parts<TreeCensus, true, 4, kCensusVectors>(tile)
-                              : run_tree_parts<TreeCensus, false, 4, kCensusVectors>(tile);
+  run_tree_parts<TreeCensus, kTreeCensusPixels, kCensusVectors>(tile);
 }
+
 // --- chains ---
 
 // Block after block of kCensusVectors vectors: [blocks][kTilePixels][kCensusVectors *
@@ -555,14 +607,18 @@ void count_widths(CountWidthsJob& job) {
   };
   job.first = folded(least, [](Vec x, Vec y) { return _mm512_min_epu8(x, y); });
   job.last = folded(greatest, [](Vec x, Vec y) { return _mm512_max_epu8(x, y); });
-  for (int width = job.first; width <= job.last; ++width) {
-    const Vec wanted = _mm512_set1_epi8(static_cast<char>(width));
-    Vec count = _mm512_setzero_si512();
+  const Vec one = _mm512_set1_epi8(1);
+  for (int width = job.first; width <= job.last; width += 4) {  // counts have room for them
+    Vec count[4] = {}, wanted[4];
+    UNROLL for (int i = 0; i < 4; ++i) wanted[i] = _mm512_set1_epi8(static_cast<char>(width + i));
     for (int64_t p = 0; p < job.count; ++p) {
-      const __mmask64 equal = _mm512_cmpeq_epi8_mask(widths(p), wanted);
-      count = _mm512_mask_add_epi8(count, equal, count, _mm512_set1_epi8(1));
+      const Vec own = widths(p);
+      UNROLL for (int i = 0; i < 4; ++i) {
+        count[i] =
+            _mm512_mask_add_epi8(count[i], _mm512_cmpeq_epi8_mask(own, wanted[i]), count[i], one);
+      }
     }
-    store(job.counts + width * kTileChannels, count);
+    UNROLL for (int i = 0; i < 4; ++i) store(job.counts + (width + i) * kTileChannels, count[i]);
   }
 }
 
@@ -732,6 +788,7 @@ void requantize(const ByteRequantizeJob& given) {
 const ByteKernelTable kAvx512VnniByteKernels{
     .exact = exact,
     .tree_saturate = tree_saturate,
+    .tree_within = tree_within,
     .tree_census = tree_census,
     .chain_census = chain_census,
     .census = census,

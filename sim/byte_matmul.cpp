@@ -9,8 +9,7 @@ namespace widthwise {
 namespace {
 
 constexpr int64_t kLeastGroupChannels = 8;
-// Room for twice a running sum and a bound on what a block adds.
-constexpr int64_t kChainLimit = int64_t{1} << 28;
+constexpr int64_t kLeastWatched = 4;  // tiles, before watching is given up
 
 int64_t ceil_div(int64_t value, int64_t by) { return (value + by - 1) / by; }
 size_t at(int64_t index) { return static_cast<size_t>(index); }
@@ -33,17 +32,18 @@ std::optional<ByteMatmul> ByteMatmul::pack(const QuantizedLayer& layer,
   const int64_t lanes = accumulation.lanes();
   if (limit >= kInt32Limit) return std::nullopt;
   if (saturates) {
-    if (lanes == 1 || chain.overflow != OverflowPolicy::kSaturate || chain.bits > 31 ||
-        limit + (int64_t{1} << (chain.bits - 1)) >= kInt32Limit)
+    if (lanes == 1 || chain.overflow != OverflowPolicy::kSaturate || chain.bits > 29 ||
+        limit + (int64_t{1} << (chain.bits - 1)) >= kComparableLimit)
       return std::nullopt;
   }
+  if (mode == KernelMode::kCensus && limit * (lanes <= 4 ? 4 : 1) >= kComparableLimit)
+    return std::nullopt;
   const int32_t zero_byte = ifmap.zero_point + CodeTensor::byte_offset(ifmap.format);
   ByteMatmul packed(workload, exact ? ByteIfmap::unordered(workload, zero_byte)
                                     : ByteIfmap::ordered(workload, zero_byte, accumulation));
   packed.mode_ = mode;
   packed.kernels_ = kernels.bytes;
   packed.quads_per_fit_ = lanes == 1 ? 0 : ceil_div(lanes, 4);
-  if (packed.is_chain() && limit >= kChainLimit) return std::nullopt;
   if (saturates) packed.bits_ = chain.bits;
   if (!packed.pack_weights(layer)) return std::nullopt;
   for (const Block& block : packed.blocks_) {
@@ -191,6 +191,7 @@ void ByteMatmul::run_block(const ByteIfmap::Windows& windows, const Block& block
     chain.looks = workspace.looks.data();
   }
   const int64_t pixels = std::ssize(windows.pixels), tiles = ceil_div(pixels, tile_pixels());
+  int64_t watched = 0, saturated = 0;               // tiles
   for (int64_t t = 0, pixel = 0; t < tiles; ++t) {  // of equal size, or one less
     const int64_t end = pixels * (t + 1) / tiles;
     tile.pixels = windows.pixels.data() + pixel;
@@ -202,7 +203,12 @@ void ByteMatmul::run_block(const ByteIfmap::Windows& windows, const Block& block
     } else if (mode_ == KernelMode::kExact) {
       kernels_->exact(tile);
     } else if (mode_ == KernelMode::kSaturate) {
-      kernels_->tree_saturate(tile);
+      // Watching costs little, so it pays unless many tiles have to be run again.
+      const bool watch = watched < kLeastWatched || saturated * 4 < watched;
+      const bool within = watch && kernels_->tree_within(tile);
+      watched += watch;
+      saturated += watch && !within;
+      if (!within) kernels_->tree_saturate(tile);
     } else {
       kernels_->tree_census(tile);
     }

@@ -57,10 +57,9 @@ class ByteMatmul {
   }
   bool is_chain() const { return mode_ == KernelMode::kCensus && quads_per_fit_ <= 1; }
 
-  // As many as the mode's kernel has registers for.
   int64_t tile_pixels() const {
-    if (mode_ == KernelMode::kSaturate) return 5;
-    return mode_ == KernelMode::kCensus && !is_chain() ? 4 : kTilePixels;
+    if (mode_ == KernelMode::kSaturate) return kSaturatePixels;
+    return mode_ == KernelMode::kCensus && !is_chain() ? kTreeCensusPixels : kTilePixels;
   }
 
   MatmulWorkload workload_;
