@@ -1,0 +1,274 @@
+// The byte kernels against the scalar reference: sums in every mode, and all that a census says.
+#include "sim/byte_matmul.h"
+
+#include <fmt/format.h>
+#include <gtest/gtest.h>
+#include <rapidcheck.h>
+#include <rapidcheck/gtest.h>
+
+#include "sim/code_tensor.h"
+#include "sim/reference.h"
+#include "tests/sim/random_layer.h"
+
+namespace widthwise {
+namespace {
+
+using namespace testing_support;
+
+// Null where this machine has none.
+const KernelTable* byte_kernels() {
+  for (const KernelTable* kernels : supported_kernels()) {
+    if (kernels->bytes != nullptr) return kernels;
+  }
+  return nullptr;
+}
+
+class ByteMatmulTest : public testing::Test {
+ protected:
+  void SetUp() override {
+    if (byte_kernels() == nullptr) GTEST_SKIP() << "this machine has no kernels for bytes";
+  }
+};
+
+class Sums : public TileSink {
+ public:
+  explicit Sums(const RandomLayer& l)
+      : values(static_cast<size_t>(l.images * l.workload().window.ofmap_elements())),
+        window_(l.workload().window) {}
+  void tile(int64_t channel, int64_t channels, int64_t pixel, int64_t count,
+            const int32_t* sums) override {
+    for (int64_t p = 0; p < count; ++p) {
+      const int64_t image = (pixel + p) / window_.ofmap_pixels(),
+                    inside = (pixel + p) % window_.ofmap_pixels();
+      for (int64_t c = 0; c < channels; ++c) {
+        const int64_t to =
+            (image * window_.ofmap_channels + channel + c) * window_.ofmap_pixels() + inside;
+        values[static_cast<size_t>(to)] = sums[p * kTileChannels + c];
+      }
+    }
+  }
+  std::vector<int64_t> values;  // [images, oc, pixels]
+
+ private:
+  Window window_;
+};
+
+LayerCensus reference_census(const RandomLayer& l, const Accumulation& accumulation) {
+  LayerCensus census(l.layer.bias, accumulation.bias);
+  const int64_t pixels = l.workload().window.ofmap_pixels();
+  for (int64_t image = 0; image < l.images; ++image) {
+    const PrefixExtremes e =
+        reference_extremes(l.workload(), l.image(image), l.ifmap.zero_point, l.layer.weights,
+                           l.layer.bias, accumulation, l.layer.weight_zero_points);
+    for (int64_t oc = 0; oc < census.channels(); ++oc) {
+      census.add_row(oc, pixels, e.sums.data() + oc * pixels, e.low.data() + oc * pixels,
+                     e.high.data() + oc * pixels);
+    }
+  }
+  return census;
+}
+
+// What differs first; empty: nothing.
+std::string difference(const LayerCensus& got, const LayerCensus& wanted) {
+  for (int64_t c = 0; c < wanted.channels(); ++c) {
+    if (got.least(c) != wanted.least(c) || got.greatest(c) != wanted.greatest(c)) {
+      return fmt::format("channel {}: extremes {} {} are {} {}", c, wanted.least(c),
+                         wanted.greatest(c), got.least(c), got.greatest(c));
+    }
+    for (int bits = LayerCensus::kMinBits; bits <= LayerCensus::kMaxBits; ++bits) {
+      for (const auto policy : {OverflowPolicy::kWrap, OverflowPolicy::kSaturate}) {
+        const int64_t hit = got.hit(bits, policy, c), expected = wanted.hit(bits, policy, c);
+        if (hit != expected) {
+          return fmt::format("channel {}, {} bits, {}: {} hit are {}", c, bits,
+                             overflow_policy_name(policy), expected, hit);
+        }
+      }
+      if (got.final_misfit(bits, c) != wanted.final_misfit(bits, c))
+        return fmt::format("channel {}, {} bits: misfits", c, bits);
+    }
+  }
+  return got.outputs() == wanted.outputs() ? "" : "outputs";
+}
+
+std::vector<int64_t> reference_sums(const RandomLayer& l, const Accumulation& accumulation) {
+  std::vector<int64_t> all;
+  for (int64_t image = 0; image < l.images; ++image) {
+    const LayerSums sums =
+        reference_matmul(l.workload(), l.image(image), l.ifmap.zero_point, l.layer.weights,
+                         l.layer.bias, accumulation, l.layer.weight_zero_points);
+    all.insert(all.end(), sums.accumulators.begin(), sums.accumulators.end());
+  }
+  return all;
+}
+
+// False where the layer is refused.
+bool compare(const RandomLayer& l, const Accumulation& accumulation, KernelMode mode) {
+  const auto packed = ByteMatmul::pack(l.layer, l.ifmap, accumulation, mode, *byte_kernels());
+  if (!packed) return false;
+  CodeTensor planes;
+  planes.assign_planes(l.codes);
+  const Window& w = l.workload().window;
+  std::vector<uint8_t> scratch;
+  const auto bytes = planes.bytes({l.images, w.ifmap_channels, w.ifmap_rows * w.ifmap_cols},
+                                  CodeTensor::byte_offset(l.ifmap.format), scratch);
+  Sums sums(l);
+  Workspace workspace;
+  LayerCensus census(l.layer.bias, accumulation.bias);
+  packed->run(bytes, l.images, workspace, sums, &census);
+  const bool saturates = mode == KernelMode::kSaturate;
+  Accumulation exact = accumulation;
+  exact.stages = {Stage{.bits = 48}};
+  EXPECT_EQ(sums.values, reference_sums(l, saturates ? accumulation : exact))
+      << accumulation.describe();
+  if (mode == KernelMode::kCensus) {
+    EXPECT_EQ(difference(census, reference_census(l, accumulation)), "") << accumulation.describe();
+  }
+  return true;
+}
+
+Accumulation stages(int64_t lanes, int bits, OverflowPolicy policy, BiasMode bias) {
+  return lanes == 1 ? chain(bits, policy, bias) : tree_chain(lanes, bits, policy, bias);
+}
+
+RC_GTEST_FIXTURE_PROP(ByteMatmulTest, EqualsTheReference, ()) {
+  if (byte_kernels() == nullptr) return;
+  LayerShape s;
+  s.groups = *rc::gen::element<int64_t>(1, 1, 1, 2);
+  s.group_ifmaps = *rc::gen::element<int64_t>(1, 3, 4, 8, 15, 16, 17, 40);
+  s.group_ofmaps = *rc::gen::element<int64_t>(8, 15, 16, 17, 33, 65);
+  s.kernel_rows = *rc::gen::inRange<int64_t>(1, 4);
+  s.kernel_cols = *rc::gen::inRange<int64_t>(1, 4);
+  s.dilation = *rc::gen::inRange<int64_t>(1, 3);
+  s.stride = *rc::gen::inRange<int64_t>(1, 4);
+  s.rows = (s.kernel_rows - 1) * s.dilation + *rc::gen::inRange<int64_t>(1, 6);
+  s.cols = (s.kernel_cols - 1) * s.dilation + *rc::gen::element<int64_t>(1, 2, 5, 16, 17, 35);
+  s.pad_top = *rc::gen::inRange<int64_t>(0, 3);
+  s.pad_left = *rc::gen::inRange<int64_t>(0, 3);
+  s.pad_bottom = *rc::gen::inRange<int64_t>(0, 3);
+  s.pad_right = *rc::gen::inRange<int64_t>(0, 3);
+  const IntegerFormat ifmap{*rc::gen::element(1, 2, 4, 7, 8, 8), *rc::gen::arbitrary<bool>()};
+  const IntegerFormat weight{*rc::gen::element(1, 2, 4, 7, 8), *rc::gen::arbitrary<bool>()};
+  const auto zero_point = *rc::gen::element<int64_t>(0, ifmap.min(), ifmap.max(), ifmap.max() / 2);
+  const auto data = *rc::gen::element(Data::kUniform, Data::kExtremes, Data::kSparse);
+  const auto lanes = *rc::gen::element<int64_t>(1, 1, 1, 2, 3, 4, 5, 8, 16, 20);
+  const auto bits = *rc::gen::inRange(4, 26);
+  const auto bias = *rc::gen::element(BiasMode::kPreload, BiasMode::kLast);
+  const auto bias_magnitude = *rc::gen::element<int64_t>(0, 3, 5000, 1000000);
+  const auto images = *rc::gen::inRange<int64_t>(1, 4);
+  std::array order = {ReductionAxis::kChannel, ReductionAxis::kRow, ReductionAxis::kCol};
+  std::rotate(order.begin(), order.begin() + *rc::gen::inRange(0, 3), order.end());
+  if (*rc::gen::arbitrary<bool>()) std::swap(order[1], order[2]);
+  const RandomLayer l = random_layer(s, ifmap, static_cast<int32_t>(zero_point), weight, images,
+                                     data, bias_magnitude, *rc::gen::arbitrary<uint32_t>());
+  Accumulation accumulation = stages(lanes, bits, OverflowPolicy::kSaturate, bias);
+  accumulation.order = order;
+  // Unsigned weights of 8 bits are no int8; all else is taken.
+  const bool fits = weight.bits < 8 || weight.is_signed;
+  const auto check = [&](KernelMode mode, bool taken) {
+    const bool compared = compare(l, accumulation, mode);
+    if (fits) RC_ASSERT(compared == taken);
+  };
+  check(KernelMode::kExact, true);
+  check(KernelMode::kCensus, true);
+  check(KernelMode::kSaturate, lanes > 1);
+  RC_ASSERT(!testing::Test::HasFailure());
+}
+
+// Lengths around the blocks, points and quads of a chain, at both extremes; -128 and rails
+// included.
+TEST_F(ByteMatmulTest, ReductionLengthsAtTheExtremes) {
+  for (const int64_t length : {1, 2, 3, 4, 5, 15, 16, 17, 31, 32, 33, 63, 64, 65, 127, 128, 129}) {
+    LayerShape s{.group_ifmaps = length,
+                 .group_ofmaps = 20,
+                 .rows = 3,
+                 .cols = 4,
+                 .kernel_rows = 1,
+                 .kernel_cols = 1,
+                 .pad_top = 0,
+                 .pad_left = 0,
+                 .pad_bottom = 0,
+                 .pad_right = 0};
+    for (const IntegerFormat ifmap : {IntegerFormat{8, false}, IntegerFormat{8, true}}) {
+      const RandomLayer l = random_layer(s, ifmap, 0, {8, true}, 3, Data::kExtremes, 40000,
+                                         static_cast<uint32_t>(length));
+      for (const BiasMode bias : {BiasMode::kPreload, BiasMode::kLast}) {
+        for (const int64_t lanes : {1, 3, 4, 8, 16}) {
+          const auto accumulation = stages(lanes, 15, OverflowPolicy::kSaturate, bias);
+          EXPECT_TRUE(compare(l, accumulation, KernelMode::kCensus)) << length;
+          EXPECT_EQ(compare(l, accumulation, KernelMode::kSaturate), lanes > 1) << length;
+        }
+      }
+    }
+  }
+}
+
+// Sums that end on a rail, one past it, and touch it on their way.
+TEST_F(ByteMatmulTest, SumsOnTheRails) {
+  LayerShape s{.group_ifmaps = 6,
+               .group_ofmaps = 16,
+               .rows = 1,
+               .cols = 1,
+               .kernel_rows = 1,
+               .kernel_cols = 1,
+               .pad_top = 0,
+               .pad_left = 0,
+               .pad_bottom = 0,
+               .pad_right = 0};
+  for (int bits = 4; bits <= 20; ++bits) {
+    RandomLayer l = random_layer(s, {8, false}, 0, {8, true}, 1, Data::kUniform, 0, 1);
+    l.codes = {1, 1, 1, 1, 1, 1};
+    const int32_t half = 1 << (bits - 1);
+    for (int32_t c = 0; c < 16; ++c) {
+      const int32_t end = c % 2 == 0 ? half - 1 : -half;
+      // The bias leaves the rest to the products: up to the rail, past it, back again.
+      const int32_t steps[] = {c % 4, -(c % 3), 1 - c % 2 * 2, c % 5 - 2, 0, -(c % 4)};
+      std::copy(std::begin(steps), std::end(steps), l.layer.weights.begin() + c * 6);
+      l.layer.bias[static_cast<size_t>(c)] = end - c % 4;
+    }
+    for (const int64_t lanes : {1, 2, 4, 5}) {
+      const auto accumulation = stages(lanes, bits, OverflowPolicy::kSaturate, BiasMode::kPreload);
+      EXPECT_TRUE(compare(l, accumulation, KernelMode::kCensus)) << bits;
+      EXPECT_EQ(compare(l, accumulation, KernelMode::kSaturate), lanes > 1) << bits;
+    }
+  }
+}
+
+// Some tiles within their bits, some not: after too many of those, tiles are no longer watched.
+TEST_F(ByteMatmulTest, TreesThatSaturateNowAndThen) {
+  LayerShape s{.group_ifmaps = 32, .group_ofmaps = 64, .rows = 16, .cols = 16};
+  for (const int bits : {12, 14, 15, 16, 17, 18, 20, 24}) {
+    for (const Data data : {Data::kUniform, Data::kSparse}) {
+      RandomLayer l = random_layer(s, {8, false}, 0, {8, true}, 1, data, 1000, 7);
+      for (size_t i = 0; i < l.codes.size(); ++i) {
+        if (i % 256 < 128) l.codes[i] /= 16;  // the upper half of the image
+      }
+      EXPECT_TRUE(compare(l, stages(16, bits, OverflowPolicy::kSaturate, BiasMode::kPreload),
+                          KernelMode::kSaturate));
+    }
+  }
+}
+
+TEST_F(ByteMatmulTest, RefusesWhatDoesNotFit) {
+  const auto packs = [](IntegerFormat ifmap, IntegerFormat weight, const Accumulation& accumulation,
+                        KernelMode mode, int64_t channels = 64) {
+    const RandomLayer l = random_layer({.group_ifmaps = channels, .group_ofmaps = 16}, ifmap, 0,
+                                       weight, 1, Data::kExtremes, 0, 1);
+    return ByteMatmul::pack(l.layer, l.ifmap, accumulation, mode, *byte_kernels()).has_value();
+  };
+  const auto saturate = OverflowPolicy::kSaturate;
+  EXPECT_TRUE(packs({8, true}, {8, true}, chain(24, saturate), KernelMode::kExact));
+  EXPECT_FALSE(packs({9, false}, {8, true}, chain(24, saturate), KernelMode::kExact));
+  EXPECT_FALSE(packs({8, false}, {8, false}, chain(24, saturate), KernelMode::kExact));
+  EXPECT_FALSE(packs({8, false}, {8, true}, chain(24, saturate), KernelMode::kSaturate));
+  EXPECT_FALSE(packs({8, false}, {8, true}, tree_chain(16, 24, OverflowPolicy::kSaturateZero),
+                     KernelMode::kSaturate));
+  EXPECT_FALSE(packs({8, false}, {8, true}, tree_chain(16, 30, saturate), KernelMode::kSaturate));
+  EXPECT_FALSE(packs({8, false}, {8, true}, chain(24, saturate), KernelMode::kCensus, 1000));
+  Accumulation nested = chain(24, saturate);
+  nested.stages.insert(nested.stages.begin(), Stage{.length = 4, .bits = 12});
+  EXPECT_FALSE(packs({8, false}, {8, true}, nested, KernelMode::kCensus));
+  EXPECT_TRUE(packs({8, false}, {8, true}, nested, KernelMode::kExact));
+}
+
+}  // namespace
+}  // namespace widthwise
