@@ -33,6 +33,18 @@ ByteIfmap::ByteIfmap(const MatmulWorkload& workload, int32_t zero_byte)
   }
 }
 
+ByteIfmap ByteIfmap::windows(const MatmulWorkload& workload, int32_t zero_byte) {
+  ByteIfmap made(workload, zero_byte);
+  made.workload_.groups = 1;
+  return made;
+}
+
+int32_t ByteIfmap::tap_offset(int64_t row, int64_t col) const {
+  const Window& w = workload_.window;
+  return static_cast<int32_t>((row * w.dilation_rows * padded_cols_ + col * w.dilation_cols) *
+                              w.ifmap_channels);
+}
+
 // Where the columns of a window lie together and there is one group, a row of the window is one run
 // of bytes.
 ByteIfmap ByteIfmap::unordered(const MatmulWorkload& workload, int32_t zero_byte) {

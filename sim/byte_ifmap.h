@@ -27,6 +27,11 @@ class ByteIfmap {
   static ByteIfmap ordered(const MatmulWorkload& workload, int32_t zero_byte,
                            const Accumulation& accumulation);
 
+  // Windows alone, of all channels whatever their groups: where they begin, and where in them a tap
+  // of channel 0 is.
+  static ByteIfmap windows(const MatmulWorkload& workload, int32_t zero_byte);
+  int32_t tap_offset(int64_t row, int64_t col) const;
+
   int64_t quads() const { return std::ssize(slots_) / 4; }
   // Whether each `quads` quads' bytes lie together, from the first on.
   bool blocks_lie_together(int64_t quads) const;

@@ -44,6 +44,31 @@ struct ByteTile {
   int32_t* high = nullptr;
 };
 
+// Some pixels of up to kTileChannels channels, each of which has only its own ifmap channel. A quad
+// is four taps of kTileChannels channels' bytes. Arrays by channel are in the order that
+// interleaving four vectors of bytes gives: see depthwise_lane.
+enum class DepthwiseMode { kExact, kSaturate, kCensus };
+struct DepthwiseTile {
+  const uint8_t* const* pixels = nullptr;  // [count]: where each pixel's window begins
+  int64_t count = 0;
+  int64_t channel = 0;               // bytes from there to the first channel
+  const int32_t* offsets = nullptr;  // [quads][4]: of each tap from the window's begin
+  const int8_t* weights = nullptr;   // [quads][kTileChannels][4]
+  int64_t quads = 0;
+  int64_t quads_per_fit = 1;
+  const int32_t* start = nullptr;
+  const int32_t* corrections = nullptr;  // [fits][kTileChannels] of the zero byte, or null
+  const int32_t* last = nullptr;         // one more addition, or null
+  int bits = 32;                         // kSaturate
+  int32_t* sums = nullptr;               // results: [count][kTileChannels], channels in order
+  int32_t* low = nullptr;                // kCensus
+  int32_t* high = nullptr;
+};
+// Where a tile's channel is among the lanes of four interleaved vectors.
+constexpr int64_t depthwise_lane(int64_t channel) {
+  return channel % 16 / 4 * 16 + channel / 16 * 4 + channel % 4;
+}
+
 // Bytes of up to kPanelPixels pixels' windows copied out of planes: [kPanelPixels][stride], of
 // which quads * 4 are written, and up to a multiple of 64.
 struct PanelRun {
@@ -142,6 +167,7 @@ struct ByteKernelTable {
   bool (*tree_within)(const ByteTile& tile);
   void (*tree_census)(const ByteTile& tile);
   void (*chain_census)(const ChainJob& job);
+  void (*depthwise)(DepthwiseMode mode, const DepthwiseTile& tile);
   void (*census)(const TileCensusJob& job);
   void (*count_widths)(CountWidthsJob& job);
   void (*transpose)(const uint8_t* from, int64_t rows, int64_t cols, uint8_t* to);

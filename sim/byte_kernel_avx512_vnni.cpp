@@ -575,6 +575,92 @@ void chain_census(const ChainJob& job) {
   }
 }
 
+// --- depthwise ---
+
+// Four interleaved vectors back to channels in order.
+inline void store_in_order(int32_t* to, const Vec* v) {
+  const Vec a = _mm512_shuffle_i32x4(v[0], v[1], 0x44), b = _mm512_shuffle_i32x4(v[0], v[1], 0xEE),
+            c = _mm512_shuffle_i32x4(v[2], v[3], 0x44), d = _mm512_shuffle_i32x4(v[2], v[3], 0xEE);
+  store(to, _mm512_shuffle_i32x4(a, c, 0x88));
+  store(to + 16, _mm512_shuffle_i32x4(a, c, 0xDD));
+  store(to + 32, _mm512_shuffle_i32x4(b, d, 0x88));
+  store(to + 48, _mm512_shuffle_i32x4(b, d, 0xDD));
+}
+
+template <DepthwiseMode kMode>
+void depthwise_pixels(const DepthwiseTile& tile) {
+  const int32_t half = kMode == DepthwiseMode::kSaturate ? 1 << (tile.bits - 1) : 0;
+  const Vec floor = _mm512_set1_epi32(-half), ceiling = _mm512_set1_epi32(half - 1);
+  for (int64_t p = 0; p < tile.count; ++p) {
+    const uint8_t* pixel = tile.pixels[p] + tile.channel;
+    const int32_t* corrections = tile.corrections;
+    Vec sum[4], low[4], high[4];
+    UNROLL for (int v = 0; v < 4; ++v) {
+      sum[v] = load(tile.start + v * 16);
+      low[v] = _mm512_set1_epi32(INT32_MAX);
+      high[v] = _mm512_set1_epi32(INT32_MIN);
+    }
+    const auto close = [&] {
+      UNROLL for (int v = 0; v < 4; ++v) {
+        if constexpr (kMode == DepthwiseMode::kSaturate) {
+          sum[v] = _mm512_min_epi32(_mm512_max_epi32(sum[v], floor), ceiling);
+        } else if constexpr (kMode == DepthwiseMode::kCensus) {
+          low[v] = _mm512_min_epi32(low[v], sum[v]);
+          high[v] = _mm512_max_epi32(high[v], sum[v]);
+        }
+      }
+    };
+    const auto add_all = [&](const int32_t* from) {
+      UNROLL for (int v = 0; v < 4; ++v) sum[v] = _mm512_add_epi32(sum[v], load(from + v * 16));
+    };
+    for (int64_t quad = 0; quad < tile.quads;) {
+      const int64_t end =
+          quad + tile.quads_per_fit < tile.quads ? quad + tile.quads_per_fit : tile.quads;
+      for (; quad < end; ++quad) {
+        const int32_t* offsets = tile.offsets + quad * 4;
+        const int8_t* weights = tile.weights + quad * kTileChannels * 4;
+        const Vec x0 = load(pixel + offsets[0]), x1 = load(pixel + offsets[1]),
+                  x2 = load(pixel + offsets[2]), x3 = load(pixel + offsets[3]);
+        const Vec low01 = _mm512_unpacklo_epi8(x0, x1), high01 = _mm512_unpackhi_epi8(x0, x1),
+                  low23 = _mm512_unpacklo_epi8(x2, x3), high23 = _mm512_unpackhi_epi8(x2, x3);
+        sum[0] = _mm512_dpbusd_epi32(sum[0], _mm512_unpacklo_epi16(low01, low23), load(weights));
+        sum[1] =
+            _mm512_dpbusd_epi32(sum[1], _mm512_unpackhi_epi16(low01, low23), load(weights + 64));
+        sum[2] =
+            _mm512_dpbusd_epi32(sum[2], _mm512_unpacklo_epi16(high01, high23), load(weights + 128));
+        sum[3] =
+            _mm512_dpbusd_epi32(sum[3], _mm512_unpackhi_epi16(high01, high23), load(weights + 192));
+      }
+      if constexpr (kMode == DepthwiseMode::kExact) continue;
+      if (corrections != nullptr) {
+        add_all(corrections);
+        corrections += kTileChannels;
+      }
+      close();
+    }
+    if (tile.last != nullptr) {
+      add_all(tile.last);
+      close();
+    }
+    store_in_order(tile.sums + p * kTileChannels, sum);
+    if constexpr (kMode == DepthwiseMode::kCensus) {
+      store_in_order(tile.low + p * kTileChannels, low);
+      store_in_order(tile.high + p * kTileChannels, high);
+    }
+  }
+}
+
+void depthwise(DepthwiseMode mode, const DepthwiseTile& tile) {
+  switch (mode) {
+    case DepthwiseMode::kExact:
+      return depthwise_pixels<DepthwiseMode::kExact>(tile);
+    case DepthwiseMode::kSaturate:
+      return depthwise_pixels<DepthwiseMode::kSaturate>(tile);
+    case DepthwiseMode::kCensus:
+      return depthwise_pixels<DepthwiseMode::kCensus>(tile);
+  }
+}
+
 // --- census ---
 
 inline Vec width_of(Vec magnitude) {
@@ -791,6 +877,7 @@ const ByteKernelTable kAvx512VnniByteKernels{
     .tree_within = tree_within,
     .tree_census = tree_census,
     .chain_census = chain_census,
+    .depthwise = depthwise,
     .census = census,
     .count_widths = count_widths,
     .transpose = transpose,

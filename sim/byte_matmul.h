@@ -1,5 +1,6 @@
 #pragma once
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <span>
 #include <vector>
@@ -22,7 +23,21 @@ class TileSink {
 };
 
 // A matmul layer packed for the byte kernels in one mode: bit-identical to reference_matmul.
-class ByteMatmul {
+class ByteLayer {
+ public:
+  virtual ~ByteLayer() = default;
+  // bytes: [images, rows, cols, ic] as CodeTensor has them. census: of this layer, with kCensus.
+  virtual void run(std::span<const uint8_t> bytes, int64_t images, Workspace& workspace,
+                   TileSink& sink, LayerCensus* census = nullptr) const = 0;
+};
+// Null where these kernels are not for this machine, layer or mode.
+std::shared_ptr<const ByteLayer> pack_bytes(const QuantizedLayer& layer,
+                                            const TensorQuantization& ifmap,
+                                            const Accumulation& accumulation, KernelMode mode,
+                                            const KernelTable& kernels);
+
+// Groups of many output channels.
+class ByteMatmul : public ByteLayer {
  public:
   // Nothing where these kernels are not for this machine, layer or mode: codes of more than 8 bits,
   // weights that leave int8 once their zero point is taken off, sums that may leave int32, too few
@@ -33,9 +48,8 @@ class ByteMatmul {
                                         const Accumulation& accumulation, KernelMode mode,
                                         const KernelTable& kernels);
 
-  // bytes: [images, rows, cols, ic] as CodeTensor has them. census: of this layer, with kCensus.
   void run(std::span<const uint8_t> bytes, int64_t images, Workspace& workspace, TileSink& sink,
-           LayerCensus* census = nullptr) const;
+           LayerCensus* census) const override;
 
  private:
   // Up to kTileChannels output channels of one group.

@@ -27,13 +27,13 @@ MatmulPath MatmulPath::choose(const QuantizedLayer& layer, const TensorQuantizat
                           only_chain_is_outermost(accumulation);  // the order is free
   if (safe || wraps_last) {
     if (want_bytes)
-      path.bytes = ByteMatmul::pack(layer, ifmap, accumulation, KernelMode::kExact, kernels);
+      path.bytes = pack_bytes(layer, ifmap, accumulation, KernelMode::kExact, kernels);
     if (!path.bytes) path.packed = pack(KernelMode::kExact);
     path.wrap_bits = safe ? 0 : chain.bits;
     return path;
   } else if (chain.overflow == OverflowPolicy::kSaturate) {
     if (want_bytes && !count) {
-      path.bytes = ByteMatmul::pack(layer, ifmap, accumulation, KernelMode::kSaturate, kernels);
+      path.bytes = pack_bytes(layer, ifmap, accumulation, KernelMode::kSaturate, kernels);
       if (path.bytes) return path;
     }
     path.packed = pack(count ? KernelMode::kSaturateCount : KernelMode::kSaturate);

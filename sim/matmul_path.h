@@ -9,7 +9,7 @@ namespace widthwise {
 // How the sums of a matmul layer are computed: by the kernels where they are exact for this layer,
 // of which those for bytes are the faster ones, else (all are empty) by the reference.
 struct MatmulPath {
-  std::optional<ByteMatmul> bytes;
+  std::shared_ptr<const ByteLayer> bytes;
   std::optional<PackedMatmul> packed;
   std::optional<PackedMatmul> exact;  // exact sums beside it, where outputs wrong are counted
   int wrap_bits = 0;                  // > 0: the kernel's sums are exact and wrap here

@@ -120,7 +120,7 @@ class MatmulRunner : public LayerRunner {
     if (census_) {
       check_census_policies();
       if (CodeTensor::fits_bytes(ofmap.format)) {
-        path_.bytes = ByteMatmul::pack(layer, ifmap_, accumulation_, KernelMode::kCensus, kernels);
+        path_.bytes = pack_bytes(layer, ifmap_, accumulation_, KernelMode::kCensus, kernels);
       }
       if (!path_.bytes) {
         path_.packed =

@@ -103,7 +103,7 @@ std::vector<int64_t> reference_sums(const RandomLayer& l, const Accumulation& ac
 
 // False where the layer is refused.
 bool compare(const RandomLayer& l, const Accumulation& accumulation, KernelMode mode) {
-  const auto packed = ByteMatmul::pack(l.layer, l.ifmap, accumulation, mode, *byte_kernels());
+  const auto packed = pack_bytes(l.layer, l.ifmap, accumulation, mode, *byte_kernels());
   if (!packed) return false;
   CodeTensor planes;
   planes.assign_planes(l.codes);
@@ -246,6 +246,35 @@ TEST_F(ByteMatmulTest, TreesThatSaturateNowAndThen) {
                           KernelMode::kSaturate));
     }
   }
+}
+
+RC_GTEST_FIXTURE_PROP(ByteMatmulTest, DepthwiseEqualsTheReference, ()) {
+  if (byte_kernels() == nullptr) return;
+  LayerShape s;
+  s.groups = *rc::gen::element<int64_t>(1, 2, 15, 16, 17, 63, 64, 65, 130);
+  s.group_ifmaps = s.group_ofmaps = 1;
+  s.kernel_rows = *rc::gen::inRange<int64_t>(1, 6);
+  s.kernel_cols = *rc::gen::inRange<int64_t>(1, 6);
+  s.dilation = *rc::gen::inRange<int64_t>(1, 3);
+  s.stride = *rc::gen::inRange<int64_t>(1, 3);
+  s.rows = (s.kernel_rows - 1) * s.dilation + *rc::gen::inRange<int64_t>(1, 6);
+  s.cols = (s.kernel_cols - 1) * s.dilation + *rc::gen::inRange<int64_t>(1, 9);
+  s.pad_top = *rc::gen::inRange<int64_t>(0, 3);
+  s.pad_left = *rc::gen::inRange<int64_t>(0, 3);
+  const IntegerFormat ifmap{*rc::gen::element(1, 4, 8, 8), *rc::gen::arbitrary<bool>()};
+  const auto zero_point = *rc::gen::element<int64_t>(0, ifmap.min(), ifmap.max());
+  const auto data = *rc::gen::element(Data::kUniform, Data::kExtremes, Data::kSparse);
+  const auto lanes = *rc::gen::element<int64_t>(1, 1, 2, 3, 4, 5, 9, 16, 30);
+  const auto bits = *rc::gen::inRange(4, 26);
+  const auto bias = *rc::gen::element(BiasMode::kPreload, BiasMode::kLast);
+  const RandomLayer l = random_layer(
+      s, ifmap, static_cast<int32_t>(zero_point), {8, true}, *rc::gen::inRange<int64_t>(1, 4), data,
+      *rc::gen::element<int64_t>(0, 5000, 1000000), *rc::gen::arbitrary<uint32_t>());
+  Accumulation accumulation = stages(lanes, bits, OverflowPolicy::kSaturate, bias);
+  if (*rc::gen::arbitrary<bool>()) std::swap(accumulation.order[1], accumulation.order[2]);
+  for (const auto mode : {KernelMode::kExact, KernelMode::kCensus, KernelMode::kSaturate})
+    RC_ASSERT(compare(l, accumulation, mode));
+  RC_ASSERT(!testing::Test::HasFailure());
 }
 
 TEST_F(ByteMatmulTest, RefusesWhatDoesNotFit) {

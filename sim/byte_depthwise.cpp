@@ -1,0 +1,162 @@
+#include "sim/byte_depthwise.h"
+
+#include <algorithm>
+
+#include "sim/code_tensor.h"
+
+namespace widthwise {
+namespace {
+
+int64_t ceil_div(int64_t value, int64_t by) { return (value + by - 1) / by; }
+size_t at(int64_t index) { return static_cast<size_t>(index); }
+constexpr Tap kNoTap{-1, 0, 0};
+
+// Taps in the order of reduction, the products of every fitted addition filled up to whole quads.
+std::vector<Tap> quads_of_taps(const MatmulWorkload& workload, const Accumulation& accumulation,
+                               int64_t per_fit) {
+  std::vector<Tap> slots;
+  const std::vector<Tap> taps = reduction_taps(workload, accumulation);
+  for (size_t k = 0; k < taps.size(); ++k) {
+    slots.push_back(taps[k]);
+    if (static_cast<int64_t>(k + 1) % per_fit != 0 && k + 1 != taps.size()) continue;
+    while (slots.size() % 4 != 0) slots.push_back(kNoTap);
+  }
+  return slots;
+}
+
+}  // namespace
+
+std::optional<ByteDepthwise> ByteDepthwise::pack(const QuantizedLayer& layer,
+                                                 const TensorQuantization& ifmap,
+                                                 const Accumulation& accumulation, KernelMode mode,
+                                                 const KernelTable& kernels) {
+  const auto& workload = std::get<MatmulWorkload>(layer.workload);
+  const Window& w = workload.window;
+  const Stage& chain = accumulation.outermost();
+  const bool saturates = mode == KernelMode::kSaturate, exact = mode == KernelMode::kExact;
+  if (kernels.bytes == nullptr || !CodeTensor::fits_bytes(ifmap.format)) return std::nullopt;
+  if (!exact && !saturates && mode != KernelMode::kCensus) return std::nullopt;
+  if (!exact && !has_one_fitted_chain(accumulation)) return std::nullopt;
+  if (workload.groups != w.ifmap_channels || workload.groups != w.ofmap_channels)
+    return std::nullopt;
+  const int64_t limit = sum_limit(layer, ifmap);
+  if (limit >= kInt32Limit) return std::nullopt;
+  if (saturates && (chain.overflow != OverflowPolicy::kSaturate || chain.bits > 31 ||
+                    limit + (int64_t{1} << (chain.bits - 1)) >= kInt32Limit))
+    return std::nullopt;
+
+  ByteDepthwise packed(
+      ByteIfmap::windows(workload, ifmap.zero_point + CodeTensor::byte_offset(ifmap.format)));
+  packed.mode_ = exact       ? DepthwiseMode::kExact
+                 : saturates ? DepthwiseMode::kSaturate
+                             : DepthwiseMode::kCensus;
+  packed.kernels_ = kernels.bytes;
+  packed.channels_ = workload.groups;
+  const int64_t per_fit = exact ? workload.reduction_length()
+                                : std::min(accumulation.lanes(), workload.reduction_length());
+  const std::vector<Tap> slots = quads_of_taps(workload, accumulation, per_fit);
+  packed.quads_ = std::ssize(slots) / 4;
+  packed.quads_per_fit_ = ceil_div(per_fit, 4);
+  if (saturates) packed.bits_ = chain.bits;
+  for (const Tap& slot : slots) {
+    packed.offsets_.push_back(slot.channel < 0 ? 0 : packed.ifmap_.tap_offset(slot.row, slot.col));
+  }
+  const int64_t blocks = ceil_div(packed.channels_, kTileChannels);
+  const int64_t fits = ceil_div(packed.quads_, packed.quads_per_fit_);
+  packed.weights_.resize(at(blocks * packed.quads_ * kTileChannels * 4));
+  packed.start_.resize(at(blocks * kTileChannels));
+  packed.corrections_.resize(at(blocks * fits * kTileChannels));
+  const bool preload = exact || accumulation.bias == BiasMode::kPreload;
+  if (!preload) packed.last_.resize(packed.start_.size());
+  for (int64_t c = 0; c < packed.channels_; ++c) {
+    if (!packed.pack_channel(layer, slots, c)) return std::nullopt;
+    const size_t lane = at(c / kTileChannels * kTileChannels + depthwise_lane(c % kTileChannels));
+    const int32_t bias = layer.bias[at(c)];
+    if (!preload) {
+      packed.last_[lane] = bias;
+    } else {
+      packed.start_[lane] +=
+          static_cast<int32_t>(saturates ? fit(bias, chain.bits, chain.overflow) : bias);
+    }
+  }
+  if (exact || packed.ifmap_.zero_byte() == 0) packed.corrections_.clear();
+  return packed;
+}
+
+// The kernels' arithmetic wraps, and so do starts and corrections.
+bool ByteDepthwise::pack_channel(const QuantizedLayer& layer, std::span<const Tap> slots,
+                                 int64_t channel) {
+  const Window& w = std::get<MatmulWorkload>(layer.workload).window;
+  const int64_t block = channel / kTileChannels, lane = depthwise_lane(channel % kTileChannels);
+  const int64_t fits = ceil_div(quads_, quads_per_fit_);
+  const auto zero_byte = static_cast<uint32_t>(ifmap_.zero_byte());
+  uint32_t all = 0;
+  for (int64_t slot = 0; slot < std::ssize(slots); ++slot) {
+    const Tap& tap = slots[at(slot)];
+    if (tap.channel < 0) continue;
+    const int64_t from = (channel * w.kernel_rows + tap.row) * w.kernel_cols + tap.col;
+    const int32_t weight = layer.weights[at(from)] - layer.weight_zero_point(channel);
+    if (weight != static_cast<int8_t>(weight)) return false;
+    const int64_t quad = slot / 4;
+    weights_[at(((block * quads_ + quad) * kTileChannels + lane) * 4 + slot % 4)] =
+        static_cast<int8_t>(weight);
+    const auto share = static_cast<int32_t>(0U - static_cast<uint32_t>(weight) * zero_byte);
+    int32_t& fit = corrections_[at((block * fits + quad / quads_per_fit_) * kTileChannels + lane)];
+    fit = static_cast<int32_t>(static_cast<uint32_t>(fit) + static_cast<uint32_t>(share));
+    all += static_cast<uint32_t>(share);
+  }
+  if (mode_ == DepthwiseMode::kExact)
+    start_[at(block * kTileChannels + lane)] = static_cast<int32_t>(all);
+  return true;
+}
+
+void ByteDepthwise::run(std::span<const uint8_t> bytes, int64_t images, Workspace& workspace,
+                        TileSink& sink, LayerCensus* census) const {
+  alignas(64) int32_t sums[kTilePixels * kTileChannels], low[kTilePixels * kTileChannels],
+      high[kTilePixels * kTileChannels];
+  const int64_t fits = ceil_div(quads_, quads_per_fit_);
+  DepthwiseTile tile;
+  tile.offsets = offsets_.data();
+  tile.quads = quads_;
+  tile.quads_per_fit = quads_per_fit_;
+  tile.bits = bits_;
+  tile.sums = sums;
+  tile.low = low;
+  tile.high = high;
+  ifmap_.for_each(
+      bytes, images, false, *kernels_, workspace, [&](const ByteIfmap::Windows& windows) {
+        const int64_t pixels = std::ssize(windows.pixels);
+        for (int64_t channel = 0; channel < channels_; channel += kTileChannels) {
+          const int64_t block = channel / kTileChannels;
+          const int64_t count = std::min(kTileChannels, channels_ - channel);
+          tile.channel = channel;
+          tile.weights = weights_.data() + block * quads_ * kTileChannels * 4;
+          tile.start = start_.data() + channel;
+          tile.last = last_.empty() ? nullptr : last_.data() + channel;
+          tile.corrections =
+              corrections_.empty() ? nullptr : corrections_.data() + block * fits * kTileChannels;
+          std::optional<TileCensus> counted;
+          if (mode_ == DepthwiseMode::kCensus) counted.emplace(*census, channel, count, *kernels_);
+          for (int64_t pixel = 0; pixel < pixels; pixel += tile.count) {
+            tile.pixels = windows.pixels.data() + pixel;
+            tile.count = std::min(kTilePixels, pixels - pixel);
+            kernels_->depthwise(mode_, tile);
+            if (counted) counted->add(tile.count, sums, low, high);
+            sink.tile(channel, count, windows.first_pixel + pixel, tile.count, sums);
+          }
+        }
+      });
+}
+
+std::shared_ptr<const ByteLayer> pack_bytes(const QuantizedLayer& layer,
+                                            const TensorQuantization& ifmap,
+                                            const Accumulation& accumulation, KernelMode mode,
+                                            const KernelTable& kernels) {
+  if (auto packed = ByteDepthwise::pack(layer, ifmap, accumulation, mode, kernels))
+    return std::make_shared<ByteDepthwise>(*std::move(packed));
+  if (auto packed = ByteMatmul::pack(layer, ifmap, accumulation, mode, kernels))
+    return std::make_shared<ByteMatmul>(*std::move(packed));
+  return nullptr;
+}
+
+}  // namespace widthwise
