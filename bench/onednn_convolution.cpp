@@ -20,7 +20,8 @@ std::vector<To> narrowed(const std::vector<int32_t>& from) {
 
 class OneDnnConvolution::Impl {
  public:
-  Impl(const MatmulWorkload& workload, int64_t images, const std::vector<int32_t>& weights)
+  Impl(const MatmulWorkload& workload, int64_t images, const std::vector<int32_t>& weights,
+       Ofmap ofmap)
       : engine_(dnnl::engine::kind::cpu, 0), stream_(engine_) {
     omp_set_num_threads(1);
     const Window& w = workload.window;
@@ -28,7 +29,9 @@ class OneDnnConvolution::Impl {
     using type = memory::data_type;
     const bool grouped = workload.groups > 1;
     plain_ifmap_ = {{images, w.ifmap_channels, w.ifmap_rows, w.ifmap_cols}, type::u8, tag::nchw};
-    plain_ofmap_ = {{images, w.ofmap_channels, w.ofmap_rows, w.ofmap_cols}, type::s32, tag::nchw};
+    plain_ofmap_ = {{images, w.ofmap_channels, w.ofmap_rows, w.ofmap_cols},
+                    ofmap == Ofmap::kSums ? type::s32 : type::u8,
+                    tag::nchw};
     memory::dims shape = {w.ofmap_channels, workload.group_ifmap_channels(), w.kernel_rows,
                           w.kernel_cols};
     if (grouped) {
@@ -44,7 +47,13 @@ class OneDnnConvolution::Impl {
         any(plain_weights), any(plain_ofmap_), {w.stride_rows, w.stride_cols},
         {w.dilation_rows - 1, w.dilation_cols - 1}, {w.pad_top, w.pad_left},
         {w.pad_bottom, w.pad_right});
-    const dnnl::convolution_forward::primitive_desc primitive(desc, engine_);
+    dnnl::primitive_attr rescaling;
+    if (ofmap == Ofmap::kCodes) {
+      constexpr int kPerChannel = 1 << 1;
+      rescaling.set_output_scales(kPerChannel,
+                                  std::vector<float>(static_cast<size_t>(w.ofmap_channels), 0.01F));
+    }
+    const dnnl::convolution_forward::primitive_desc primitive(desc, rescaling, engine_);
     convolution_ = dnnl::convolution_forward(primitive);
     ifmap_ = memory(primitive.src_desc(), engine_);
     ofmap_ = memory(primitive.dst_desc(), engine_);
@@ -85,8 +94,8 @@ class OneDnnConvolution::Impl {
 };
 
 OneDnnConvolution::OneDnnConvolution(const MatmulWorkload& workload, int64_t images,
-                                     const std::vector<int32_t>& weights)
-    : impl_(std::make_unique<Impl>(workload, images, weights)) {}
+                                     const std::vector<int32_t>& weights, Ofmap ofmap)
+    : impl_(std::make_unique<Impl>(workload, images, weights, ofmap)) {}
 OneDnnConvolution::~OneDnnConvolution() = default;
 void OneDnnConvolution::set_ifmap(const std::vector<int32_t>& codes) { impl_->set_ifmap(codes); }
 void OneDnnConvolution::run() { impl_->run(); }
