@@ -125,7 +125,6 @@ void ByteDepthwise::run(std::span<const uint8_t> bytes, int64_t images, Workspac
   tile.high = high;
   ifmap_.for_each(
       bytes, images, false, *kernels_, workspace, [&](const ByteIfmap::Windows& windows) {
-        const int64_t pixels = std::ssize(windows.pixels);
         for (int64_t channel = 0; channel < channels_; channel += kTileChannels) {
           const int64_t block = channel / kTileChannels;
           const int64_t count = std::min(kTileChannels, channels_ - channel);
@@ -135,17 +134,27 @@ void ByteDepthwise::run(std::span<const uint8_t> bytes, int64_t images, Workspac
           tile.last = last_.empty() ? nullptr : last_.data() + channel;
           tile.corrections =
               corrections_.empty() ? nullptr : corrections_.data() + block * fits * kTileChannels;
-          std::optional<TileCensus> counted;
-          if (mode_ == DepthwiseMode::kCensus) counted.emplace(*census, channel, count, *kernels_);
-          for (int64_t pixel = 0; pixel < pixels; pixel += tile.count) {
-            tile.pixels = windows.pixels.data() + pixel;
-            tile.count = std::min(kTilePixels, pixels - pixel);
-            kernels_->depthwise(mode_, tile);
-            if (counted) counted->add(tile.count, sums, low, high);
-            sink.tile(channel, count, windows.first_pixel + pixel, tile.count, sums);
+          if (mode_ == DepthwiseMode::kCensus) {
+            TileCensus counted(*census, channel, count, *kernels_);
+            run_pixels(tile, windows, channel, count, sink, &counted);
+          } else {
+            run_pixels(tile, windows, channel, count, sink, nullptr);
           }
         }
       });
+}
+
+void ByteDepthwise::run_pixels(DepthwiseTile& tile, const ByteIfmap::Windows& windows,
+                               int64_t channel, int64_t channels, TileSink& sink,
+                               TileCensus* counted) const {
+  const int64_t pixels = std::ssize(windows.pixels);
+  for (int64_t pixel = 0; pixel < pixels; pixel += tile.count) {
+    tile.pixels = windows.pixels.data() + pixel;
+    tile.count = std::min(kTilePixels, pixels - pixel);
+    kernels_->depthwise(mode_, tile);
+    if (counted != nullptr) counted->add(tile.count, tile.sums, tile.low, tile.high);
+    sink.tile(channel, channels, windows.first_pixel + pixel, tile.count, tile.sums);
+  }
 }
 
 std::shared_ptr<const ByteLayer> pack_bytes(const QuantizedLayer& layer,

@@ -20,6 +20,9 @@ class ByteDepthwise : public ByteLayer {
   explicit ByteDepthwise(ByteIfmap ifmap) : ifmap_(std::move(ifmap)) {}
   bool pack_channel(const QuantizedLayer& layer, std::span<const Tap> slots, int64_t channel);
 
+  void run_pixels(DepthwiseTile& tile, const ByteIfmap::Windows& windows, int64_t channel,
+                  int64_t channels, TileSink& sink, TileCensus* counted) const;
+
   ByteIfmap ifmap_;
   DepthwiseMode mode_ = DepthwiseMode::kExact;
   const ByteKernelTable* kernels_ = nullptr;

@@ -103,7 +103,6 @@ struct ChainJob {
   int32_t zero_byte = 0;
   // [points][vectors * kLaneChannels] of all quads up to every point, or null.
   const int32_t* corrections = nullptr;
-  bool every_quad = false;         // a fitted addition after every quad; else after every product
   const int32_t* least = nullptr;  // of each channel so far
   const int32_t* greatest = nullptr;
   // Outputs whose extremes lie less than this apart get their true extremes; INT32_MIN: never.

@@ -475,8 +475,8 @@ inline void transpose_dwords(Vec (&v)[16]) {
   }
 }
 
-// Sixteen blocks of outputs, one per lane: their sums after every product, or after every quad.
-template <bool kEveryQuad, bool kZeroByte>
+// Sixteen blocks of outputs, one per lane: their sums after every product.
+template <bool kZeroByte>
 void look_closely(const ChainJob& job, int64_t vector, const int32_t* looks) {
   const ByteTile& tile = job.tile;
   const int64_t blocks = (tile.quads + kBlockQuads - 1) / kBlockQuads;
@@ -506,12 +506,10 @@ void look_closely(const ChainJob& job, int64_t vector, const int32_t* looks) {
       return _mm512_sub_epi32(added, _mm512_dpbusd_epi32(_mm512_setzero_si512(), z, some));
     };
     const Vec whole = with(~uint64_t{0});
-    if constexpr (!kEveryQuad) {
-      const Vec one = with(0x1111111111111111), two = with(0x3333333333333333),
-                three = with(0x7777777777777777);
-      low = _mm512_min_epi32(low, _mm512_min_epi32(one, _mm512_min_epi32(two, three)));
-      high = _mm512_max_epi32(high, _mm512_max_epi32(one, _mm512_max_epi32(two, three)));
-    }
+    const Vec one = with(0x1111111111111111), two = with(0x3333333333333333),
+              three = with(0x7777777777777777);
+    low = _mm512_min_epi32(low, _mm512_min_epi32(one, _mm512_min_epi32(two, three)));
+    high = _mm512_max_epi32(high, _mm512_max_epi32(one, _mm512_max_epi32(two, three)));
     low = _mm512_min_epi32(low, whole);
     high = _mm512_max_epi32(high, whole);
     sum = whole;
@@ -527,11 +525,10 @@ void look_closely(const ChainJob& job, int64_t vector, const int32_t* looks) {
   }
 }
 
-template <bool kEveryQuad, bool kZeroByte>
+template <bool kZeroByte>
 void look_at_all(const ChainJob& job, int64_t vector, int64_t looks) {
   for (int64_t i = looks; i < looks + 15 && looks > 0; ++i) job.looks[i] = job.looks[looks - 1];
-  for (int64_t i = 0; i < looks; i += 16)
-    look_closely<kEveryQuad, kZeroByte>(job, vector, job.looks + i);
+  for (int64_t i = 0; i < looks; i += 16) look_closely<kZeroByte>(job, vector, job.looks + i);
 }
 
 template <bool kZeroByte, int kVectors>
@@ -565,13 +562,7 @@ void chain_census(const ChainJob& job) {
     for (int64_t p = 0; p < job.tile.count; ++p) {
       for (int64_t v = 0; v < (both ? 2 : 1); ++v) looks = list_looks(job, p, vector, v, looks);
     }
-    if (job.every_quad) {
-      zero_byte ? look_at_all<true, true>(job, vector, looks)
-                : look_at_all<true, false>(job, vector, looks);
-    } else {
-      zero_byte ? look_at_all<false, true>(job, vector, looks)
-                : look_at_all<false, false>(job, vector, looks);
-    }
+    zero_byte ? look_at_all<true>(job, vector, looks) : look_at_all<false>(job, vector, looks);
   }
 }
 

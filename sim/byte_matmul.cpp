@@ -36,7 +36,7 @@ std::optional<ByteMatmul> ByteMatmul::pack(const QuantizedLayer& layer,
         limit + (int64_t{1} << (chain.bits - 1)) >= kComparableLimit)
       return std::nullopt;
   }
-  if (mode == KernelMode::kCensus && limit * (lanes <= 4 ? 4 : 1) >= kComparableLimit)
+  if (mode == KernelMode::kCensus && limit * (lanes == 1 ? 4 : 1) >= kComparableLimit)
     return std::nullopt;
   const int32_t zero_byte = ifmap.zero_point + CodeTensor::byte_offset(ifmap.format);
   ByteMatmul packed(workload, exact ? ByteIfmap::unordered(workload, zero_byte)
@@ -139,17 +139,23 @@ bool ByteMatmul::pack_channel(const QuantizedLayer& layer, const Block& block, i
 
 void ByteMatmul::run(std::span<const uint8_t> bytes, int64_t images, Workspace& workspace,
                      TileSink& sink, LayerCensus* census) const {
-  ifmap_.for_each(
-      bytes, images, is_chain(), *kernels_, workspace, [&](const ByteIfmap::Windows& windows) {
-        const auto per_group = std::ssize(blocks_) / workload_.groups;
-        for (int64_t i = 0; i < per_group; ++i) {
-          run_block(windows, blocks_[at(windows.group * per_group + i)], workspace, sink, census);
-        }
-      });
+  ifmap_.for_each(bytes, images, is_chain(), *kernels_, workspace,
+                  [&](const ByteIfmap::Windows& windows) {
+                    const auto per_group = std::ssize(blocks_) / workload_.groups;
+                    for (int64_t i = 0; i < per_group; ++i) {
+                      const Block& block = blocks_[at(windows.group * per_group + i)];
+                      if (mode_ != KernelMode::kCensus) {
+                        run_block(windows, block, workspace, sink, nullptr);
+                        continue;
+                      }
+                      TileCensus counted(*census, block.channel, block.channels, *kernels_);
+                      run_block(windows, block, workspace, sink, &counted);
+                    }
+                  });
 }
 
 void ByteMatmul::run_block(const ByteIfmap::Windows& windows, const Block& block,
-                           Workspace& workspace, TileSink& sink, LayerCensus* census) const {
+                           Workspace& workspace, TileSink& sink, TileCensus* counted) const {
   const int64_t index = &block - blocks_.data();
   const int64_t quads = ifmap_.quads(), blocks = ceil_div(quads, kBlockQuads);
   alignas(64) int32_t sums[kTilePixels * kTileChannels], low[kTilePixels * kTileChannels],
@@ -167,10 +173,7 @@ void ByteMatmul::run_block(const ByteIfmap::Windows& windows, const Block& block
   tile.bits = bits_;
   tile.low = low;
   tile.high = high;
-  std::optional<TileCensus> counted;
   ChainJob chain;
-  if (mode_ == KernelMode::kCensus)
-    counted.emplace(*census, block.channel, block.channels, *kernels_);
   if (is_chain()) {
     const int64_t scratch = (blocks + 1) * kTilePixels * kCensusVectors * kLaneChannels;
     workspace.block_sums.resize(at(scratch));
@@ -181,7 +184,6 @@ void ByteMatmul::run_block(const ByteIfmap::Windows& windows, const Block& block
     chain.together = ifmap_.blocks_lie_together(kBlockQuads);
     chain.zero_byte = ifmap_.zero_byte();
     chain.corrections = tile.corrections;
-    chain.every_quad = quads_per_fit_ == 1;
     chain.least = counted->least();
     chain.greatest = counted->greatest();
     chain.exact_below = counted->exact_below();

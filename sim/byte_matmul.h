@@ -65,11 +65,11 @@ class ByteMatmul : public ByteLayer {
   bool pack_weights(const QuantizedLayer& layer);
   bool pack_channel(const QuantizedLayer& layer, const Block& block, int64_t index);
   void run_block(const ByteIfmap::Windows& windows, const Block& block, Workspace& workspace,
-                 TileSink& sink, LayerCensus* census) const;
+                 TileSink& sink, TileCensus* counted) const;
   int64_t row_bytes() const {
     return (ifmap_.quads() + kBlockQuads - 1) / kBlockQuads * kBlockQuads * 4;
   }
-  bool is_chain() const { return mode_ == KernelMode::kCensus && quads_per_fit_ <= 1; }
+  bool is_chain() const { return mode_ == KernelMode::kCensus && quads_per_fit_ == 0; }
 
   int64_t tile_pixels() const {
     if (mode_ == KernelMode::kSaturate) return kSaturatePixels;
