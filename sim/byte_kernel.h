@@ -34,8 +34,10 @@ struct ByteTile {
   const int32_t* start = nullptr;  // before the first addition
   int32_t* sums = nullptr;
 
-  // Trees: a fitted addition after every quads_per_fit quads, and one of `last` if there is one.
+  // Trees: a fitted addition after every quads_per_fit quads (0: after every product), and one of
+  // `last` if there is one.
   int64_t quads_per_fit = 1;
+  int32_t zero_byte = 0;
   const int32_t* corrections =
       nullptr;  // [fits][vectors * kLaneChannels] of the zero byte, or null
   const int32_t* last = nullptr;
@@ -100,7 +102,6 @@ struct ChainJob {
                                                // null: the zero byte is 0
   const int8_t* rows = nullptr;  // weights once more: [channels][blocks][kBlockQuads][4]
   bool together = false;         // the bytes of every block lie together
-  int32_t zero_byte = 0;
   // [points][vectors * kLaneChannels] of all quads up to every point, or null.
   const int32_t* corrections = nullptr;
   const int32_t* least = nullptr;  // of each channel so far

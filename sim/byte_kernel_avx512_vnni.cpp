@@ -106,6 +106,7 @@ inline void store_without_offset(const Part& part, int32_t offset, TileSums<kPix
 
 // Calls close() after every fitted addition, of kFit quads; 0: of quads_per_fit. kCorrected: the
 // zero byte is not 0.
+constexpr int kEveryProduct = -1;
 template <int kFit, bool kCorrected, int kPixels, int kVectors, class Close>
 inline void run_tree(const Part& part, int32_t offset, TileSums<kPixels, kVectors>& sum,
                      Close&& close) {
@@ -119,7 +120,7 @@ inline void run_tree(const Part& part, int32_t offset, TileSums<kPixels, kVector
   }
   const int8_t* weights = part.weights();
   const int32_t* offsets = tile.offsets;
-  const int64_t quads = tile.quads, fit = kFit > 0 ? kFit : tile.quads_per_fit;
+  const int64_t quads = tile.quads, fit = kFit != 0 ? kFit : tile.quads_per_fit;
   const auto add_all = [&](const int32_t* from) {
     UNROLL for (int v = 0; v < kVectors; ++v) {
       const Vec addend = load(from + (part.vector + v) * kLaneChannels);
@@ -135,22 +136,51 @@ inline void run_tree(const Part& part, int32_t offset, TileSums<kPixels, kVector
     close();
   };
   int64_t quad = 0;
-  for (; quad + fit <= quads; quad += fit) {
-    if constexpr (kFit > 0) {
-      UNROLL for (int i = 0; i < kFit; ++i) {
-        add_quad(sum, pixel, offsets[quad + i], weights + i * kVectors * 64);
+  if constexpr (kFit == kEveryProduct) {
+    const Vec z = _mm512_set1_epi8(static_cast<char>(tile.zero_byte));
+    for (; quad < quads; ++quad, weights += kVectors * 64) {
+      const int64_t at = offsets[quad];
+      UNROLL for (int product = 0; product < 4; ++product) {
+        const uint64_t own = uint64_t{0x1111111111111111} << product;
+        Vec w[kVectors];
+        UNROLL for (int v = 0; v < kVectors; ++v) {
+          w[v] = _mm512_maskz_loadu_epi8(own, weights + v * 64);
+        }
+        UNROLL for (int p = 0; p < kPixels; ++p) {
+          const Vec a = broadcast_quad(pixel[p] + at);
+          UNROLL for (int v = 0; v < kVectors; ++v) {
+            sum.v[p][v] = _mm512_dpbusd_epi32(sum.v[p][v], a, w[v]);
+          }
+        }
+        if constexpr (kCorrected) {
+          UNROLL for (int v = 0; v < kVectors; ++v) {
+            const Vec share = _mm512_dpbusd_epi32(_mm512_setzero_si512(), z, w[v]);
+            UNROLL for (int p = 0; p < kPixels; ++p) {
+              sum.v[p][v] = _mm512_sub_epi32(sum.v[p][v], share);
+            }
+          }
+        }
+        close();
       }
-      weights += kFit * kVectors * 64;
-    } else {
-      for (int64_t i = 0; i < fit; ++i, weights += kVectors * 64)
-        add_quad(sum, pixel, offsets[quad + i], weights);
     }
-    fitted();
-  }
-  if (quad < quads) {
-    for (; quad < quads; ++quad, weights += kVectors * 64)
-      add_quad(sum, pixel, offsets[quad], weights);
-    fitted();
+  } else {
+    for (; quad + fit <= quads; quad += fit) {
+      if constexpr (kFit > 0) {
+        UNROLL for (int i = 0; i < kFit; ++i) {
+          add_quad(sum, pixel, offsets[quad + i], weights + i * kVectors * 64);
+        }
+        weights += kFit * kVectors * 64;
+      } else {
+        for (int64_t i = 0; i < fit; ++i, weights += kVectors * 64)
+          add_quad(sum, pixel, offsets[quad + i], weights);
+      }
+      fitted();
+    }
+    if (quad < quads) {
+      for (; quad < quads; ++quad, weights += kVectors * 64)
+        add_quad(sum, pixel, offsets[quad], weights);
+      fitted();
+    }
   }
   if (tile.last != nullptr) {
     add_all(tile.last);
@@ -250,10 +280,12 @@ bool run_parts(const ByteTile& tile) {
 template <template <int, bool> class Tree, int kMost, int kVectors>
 bool run_tree_parts(const ByteTile& tile) {
   const auto run = [&]<int kFit>() {
-    return tile.corrections != nullptr ? run_parts<Tree<kFit, true>, kMost, kVectors>(tile)
-                                       : run_parts<Tree<kFit, false>, kMost, kVectors>(tile);
+    return tile.zero_byte != 0 ? run_parts<Tree<kFit, true>, kMost, kVectors>(tile)
+                               : run_parts<Tree<kFit, false>, kMost, kVectors>(tile);
   };
   switch (tile.quads_per_fit) {
+    case 0:
+      return run.template operator()<kEveryProduct>();
     case 1:
       return run.template operator()<1>();
     case 2:
@@ -495,7 +527,7 @@ void look_closely(const ChainJob& job, int64_t vector, const int32_t* looks) {
   }
   transpose_dwords(a);
   transpose_dwords(w);
-  const Vec z = _mm512_set1_epi8(static_cast<char>(job.zero_byte));
+  const Vec z = _mm512_set1_epi8(static_cast<char>(job.tile.zero_byte));
   Vec sum = load(before), low = _mm512_set1_epi32(INT32_MAX), high = _mm512_set1_epi32(INT32_MIN);
   UNROLL for (int quad = 0; quad < 16; ++quad) {
     // With the first products of the quad.
@@ -550,7 +582,7 @@ void chain_blocks_of(const ChainJob& job, int64_t vector) {
 }
 
 void chain_census(const ChainJob& job) {
-  const bool zero_byte = job.zero_byte != 0;
+  const bool zero_byte = job.tile.zero_byte != 0;
   for (int64_t vector = 0; vector < job.tile.vectors; vector += kCensusVectors) {
     const bool both = vector + 1 < job.tile.vectors;
     if (zero_byte) {

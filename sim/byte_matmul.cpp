@@ -32,7 +32,7 @@ std::optional<ByteMatmul> ByteMatmul::pack(const QuantizedLayer& layer,
   const int64_t lanes = accumulation.lanes();
   if (limit >= kInt32Limit) return std::nullopt;
   if (saturates) {
-    if (lanes == 1 || chain.overflow != OverflowPolicy::kSaturate || chain.bits > 29 ||
+    if (chain.overflow != OverflowPolicy::kSaturate || chain.bits > 29 ||
         limit + (int64_t{1} << (chain.bits - 1)) >= kComparableLimit)
       return std::nullopt;
   }
@@ -43,7 +43,7 @@ std::optional<ByteMatmul> ByteMatmul::pack(const QuantizedLayer& layer,
                                     : ByteIfmap::ordered(workload, zero_byte, accumulation));
   packed.mode_ = mode;
   packed.kernels_ = kernels.bytes;
-  packed.quads_per_fit_ = lanes == 1 ? 0 : ceil_div(lanes, 4);
+  packed.quads_per_fit_ = exact || lanes == 1 ? 0 : ceil_div(lanes, 4);
   if (saturates) packed.bits_ = chain.bits;
   if (!packed.pack_weights(layer)) return std::nullopt;
   for (const Block& block : packed.blocks_) {
@@ -75,7 +75,7 @@ bool ByteMatmul::pack_weights(const QuantizedLayer& layer) {
         rows_.resize(rows_.size() + at(block.channels * row_bytes()));
         corrections_.resize(corrections_.size() +
                             at(ceil_div(quads, kPointQuads) * block.vectors * kLaneChannels));
-      } else if (mode_ != KernelMode::kExact) {
+      } else if (quads_per_fit_ > 0) {
         corrections_.resize(corrections_.size() +
                             at(ceil_div(quads, quads_per_fit_) * block.vectors * kLaneChannels));
       }
@@ -126,7 +126,7 @@ bool ByteMatmul::pack_channel(const QuantizedLayer& layer, const Block& block, i
       weights_[at(to + vectors * 64)] = static_cast<int8_t>(-std::abs(weight));
       rows_[at(oc * row_bytes() + slot)] = static_cast<int8_t>(weight);
       correct(quad / kPointQuads, block.vectors * kLaneChannels, sum);
-    } else if (mode_ != KernelMode::kExact) {
+    } else if (quads_per_fit_ > 0) {
       correct(quad / quads_per_fit_, block.vectors * kLaneChannels, sum - fitted);
       if (slot % 4 == 3 && (quad + 1) % quads_per_fit_ == 0) fitted = sum;
     }
@@ -168,6 +168,7 @@ void ByteMatmul::run_block(const ByteIfmap::Windows& windows, const Block& block
   tile.start = start_.data() + index * kTileChannels;
   tile.sums = sums;
   tile.quads_per_fit = quads_per_fit_;
+  tile.zero_byte = ifmap_.zero_byte();
   tile.corrections = corrections_.empty() ? nullptr : corrections_.data() + block.corrections;
   tile.last = last_.empty() ? nullptr : last_.data() + index * kTileChannels;
   tile.bits = bits_;
@@ -182,7 +183,6 @@ void ByteMatmul::run_block(const ByteIfmap::Windows& windows, const Block& block
     workspace.looks.resize(at(scratch + 2 * kLaneChannels));
     chain.rows = rows_.data() + block.channel * row_bytes();
     chain.together = ifmap_.blocks_lie_together(kBlockQuads);
-    chain.zero_byte = ifmap_.zero_byte();
     chain.corrections = tile.corrections;
     chain.least = counted->least();
     chain.greatest = counted->greatest();
@@ -200,7 +200,7 @@ void ByteMatmul::run_block(const ByteIfmap::Windows& windows, const Block& block
     tile.count = end - pixel;
     if (is_chain()) {
       chain.tile = tile;
-      if (chain.zero_byte != 0) chain.magnitudes = windows.magnitudes.data() + pixel;
+      if (tile.zero_byte != 0) chain.magnitudes = windows.magnitudes.data() + pixel;
       kernels_->chain_census(chain);
     } else if (mode_ == KernelMode::kExact) {
       kernels_->exact(tile);
