@@ -8,7 +8,7 @@
 #include <random>
 
 #include "bench/onednn_convolution.h"
-#include "sim/byte_matmul.h"
+#include "sim/byte_layer.h"
 #include "sim/layer_runner.h"
 
 namespace widthwise {

@@ -123,8 +123,9 @@ std::vector<Json> co_simulate_network(const Accelerator& accelerator,
   simulator.run(input, 1, state);
 
   const auto choices = pick_tiles(array, std::get<MatmulWorkload>(layer.workload), kTileMacs);
-  const auto real = layer_cosim_tiles(accelerator, array, layer, ifmap,
-                                      state.tensors[static_cast<size_t>(layer.ifmaps[0])].codes(), choices);
+  const auto real =
+      layer_cosim_tiles(accelerator, array, layer, ifmap,
+                        state.tensors[static_cast<size_t>(layer.ifmaps[0])].codes(), choices);
   const auto made_up = operand_cosim_tiles(accelerator, made_up_tiles(array, kMadeUpLength, 1));
 
   const ScratchFolder scratch;

@@ -2,12 +2,12 @@
 
 #include <algorithm>
 
+#include "hwmodel/tiling.h"
 #include "sim/code_tensor.h"
 
 namespace widthwise {
 namespace {
 
-int64_t ceil_div(int64_t value, int64_t by) { return (value + by - 1) / by; }
 size_t at(int64_t index) { return static_cast<size_t>(index); }
 constexpr Tap kNoTap{-1, 0, 0};
 
@@ -34,16 +34,9 @@ std::optional<ByteDepthwise> ByteDepthwise::pack(const QuantizedLayer& layer,
   const Window& w = workload.window;
   const Stage& chain = accumulation.outermost();
   const bool saturates = mode == KernelMode::kSaturate, exact = mode == KernelMode::kExact;
-  if (kernels.bytes == nullptr || !CodeTensor::fits_bytes(ifmap.format)) return std::nullopt;
-  if (!exact && !saturates && mode != KernelMode::kCensus) return std::nullopt;
-  if (!exact && !has_one_fitted_chain(accumulation)) return std::nullopt;
   if (workload.groups != w.ifmap_channels || workload.groups != w.ofmap_channels)
     return std::nullopt;
-  const int64_t limit = sum_limit(layer, ifmap);
-  if (limit >= kInt32Limit) return std::nullopt;
-  if (saturates && (chain.overflow != OverflowPolicy::kSaturate || chain.bits > 31 ||
-                    limit + (int64_t{1} << (chain.bits - 1)) >= kInt32Limit))
-    return std::nullopt;
+  if (!suits_bytes(layer, ifmap, accumulation, mode, kernels, kInt32Limit)) return std::nullopt;
 
   ByteDepthwise packed(
       ByteIfmap::windows(workload, ifmap.zero_point + CodeTensor::byte_offset(ifmap.format)));
@@ -75,8 +68,8 @@ std::optional<ByteDepthwise> ByteDepthwise::pack(const QuantizedLayer& layer,
     if (!preload) {
       packed.last_[lane] = bias;
     } else {
-      packed.start_[lane] +=
-          static_cast<int32_t>(saturates ? fit(bias, chain.bits, chain.overflow) : bias);
+      packed.start_[lane] = wrapping_add(packed.start_[lane],
+                                         saturates ? fit(bias, chain.bits, chain.overflow) : bias);
     }
   }
   if (exact || packed.ifmap_.zero_byte() == 0) packed.corrections_.clear();
@@ -89,8 +82,7 @@ bool ByteDepthwise::pack_channel(const QuantizedLayer& layer, std::span<const Ta
   const Window& w = std::get<MatmulWorkload>(layer.workload).window;
   const int64_t block = channel / kTileChannels, lane = depthwise_lane(channel % kTileChannels);
   const int64_t fits = ceil_div(quads_, quads_per_fit_);
-  const auto zero_byte = static_cast<uint32_t>(ifmap_.zero_byte());
-  uint32_t all = 0;
+  int32_t all = 0;
   for (int64_t slot = 0; slot < std::ssize(slots); ++slot) {
     const Tap& tap = slots[at(slot)];
     if (tap.channel < 0) continue;
@@ -100,13 +92,12 @@ bool ByteDepthwise::pack_channel(const QuantizedLayer& layer, std::span<const Ta
     const int64_t quad = slot / 4;
     weights_[at(((block * quads_ + quad) * kTileChannels + lane) * 4 + slot % 4)] =
         static_cast<int8_t>(weight);
-    const auto share = static_cast<int32_t>(0U - static_cast<uint32_t>(weight) * zero_byte);
+    const int64_t share = int64_t{-weight} * ifmap_.zero_byte();
     int32_t& fit = corrections_[at((block * fits + quad / quads_per_fit_) * kTileChannels + lane)];
-    fit = static_cast<int32_t>(static_cast<uint32_t>(fit) + static_cast<uint32_t>(share));
-    all += static_cast<uint32_t>(share);
+    fit = wrapping_add(fit, share);
+    all = wrapping_add(all, share);
   }
-  if (mode_ == DepthwiseMode::kExact)
-    start_[at(block * kTileChannels + lane)] = static_cast<int32_t>(all);
+  if (mode_ == DepthwiseMode::kExact) start_[at(block * kTileChannels + lane)] = all;
   return true;
 }
 
@@ -155,17 +146,6 @@ void ByteDepthwise::run_pixels(DepthwiseTile& tile, const ByteIfmap::Windows& wi
     if (counted != nullptr) counted->add(tile.count, tile.sums, tile.low, tile.high);
     sink.tile(channel, channels, windows.first_pixel + pixel, tile.count, tile.sums);
   }
-}
-
-std::shared_ptr<const ByteLayer> pack_bytes(const QuantizedLayer& layer,
-                                            const TensorQuantization& ifmap,
-                                            const Accumulation& accumulation, KernelMode mode,
-                                            const KernelTable& kernels) {
-  if (auto packed = ByteDepthwise::pack(layer, ifmap, accumulation, mode, kernels))
-    return std::make_shared<ByteDepthwise>(*std::move(packed));
-  if (auto packed = ByteMatmul::pack(layer, ifmap, accumulation, mode, kernels))
-    return std::make_shared<ByteMatmul>(*std::move(packed));
-  return nullptr;
 }
 
 }  // namespace widthwise

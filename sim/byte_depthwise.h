@@ -1,5 +1,9 @@
 #pragma once
-#include "sim/byte_matmul.h"
+#include <optional>
+#include <vector>
+
+#include "sim/byte_ifmap.h"
+#include "sim/byte_layer.h"
 #include "sim/reference.h"
 
 namespace widthwise {

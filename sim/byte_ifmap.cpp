@@ -4,6 +4,7 @@
 #include <cstdlib>
 #include <cstring>
 
+#include "hwmodel/tiling.h"
 #include "sim/code_tensor.h"
 #include "sim/reference.h"
 
@@ -12,8 +13,6 @@ namespace {
 
 constexpr int64_t kCacheBytes = 512 << 10;  // of ifmaps that are worked on together
 constexpr int64_t kPanelsBytes = 256 << 10;
-
-int64_t ceil_div(int64_t value, int64_t by) { return (value + by - 1) / by; }
 
 }  // namespace
 

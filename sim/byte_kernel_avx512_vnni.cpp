@@ -9,6 +9,8 @@ using Vec = __m512i;
 
 inline Vec load(const void* from) { return _mm512_loadu_si512(from); }
 inline void store(void* to, Vec value) { _mm512_storeu_si512(to, value); }
+// Needs one bit less than the value in two's complement.
+inline Vec magnitude(Vec v) { return _mm512_xor_si512(v, _mm512_srai_epi32(v, 31)); }
 inline Vec broadcast_quad(const uint8_t* from) {
   int32_t quad;
   __builtin_memcpy(&quad, from, sizeof(quad));
@@ -26,8 +28,7 @@ inline Vec greater(Vec a, Vec b) {
   return _mm512_castps_si512(_mm512_max_ps(_mm512_castsi512_ps(a), _mm512_castsi512_ps(b)));
 }
 
-// --- tiles: kPixels pixels and kVectors vectors stay in registers; unrolled whole, or g++ spills
-// ---
+// --- tiles: kPixels pixels, kVectors vectors stay in registers; unrolled whole, or g++ spills ---
 
 #define UNROLL _Pragma("GCC unroll 16")
 
@@ -50,21 +51,19 @@ inline void add_quad(TileSums<kPixels, kVectors>& sum, const uint8_t* const (&pi
   }
 }
 
-// A part of a tile: pixels from `pixel` on, vectors from `vector` on.
+// A part of a tile: vectors from `vector` on.
 struct Part {
   const ByteTile& tile;
-  int64_t pixel, vector;
+  int64_t vector;
   const int8_t* weights() const { return tile.weights + vector * 64 * tile.quads; }
-  int64_t at(int p, int v) const {
-    return (pixel + p) * kTileChannels + (vector + v) * kLaneChannels;
-  }
+  int64_t at(int p, int v) const { return p * kTileChannels + (vector + v) * kLaneChannels; }
 };
 
 template <int kPixels, int kVectors>
 inline void begin_part(const Part& part, TileSums<kPixels, kVectors>& sum,
                        const uint8_t* (&pixel)[kPixels]) {
   UNROLL for (int p = 0; p < kPixels; ++p) {
-    pixel[p] = part.tile.pixels[part.pixel + p];
+    pixel[p] = part.tile.pixels[p];
     UNROLL for (int v = 0; v < kVectors; ++v) {
       sum.v[p][v] = load(part.tile.start + (part.vector + v) * kLaneChannels);
     }
@@ -259,7 +258,7 @@ struct TreeCensus {
 template <class Kernel, int kMost, int kVectors>
 bool run_pixels(const ByteTile& tile, int64_t vector) {
   if (kMost == 1 || tile.count >= kMost)
-    return Kernel::template run<kMost, kVectors>({tile, 0, vector});
+    return Kernel::template run<kMost, kVectors>({tile, vector});
   if constexpr (kMost > 1) return run_pixels<Kernel, kMost - 1, kVectors>(tile, vector);
   return true;
 }
@@ -370,7 +369,7 @@ template <bool kZeroByte, int kPixels, int kVectors>
 void chain_blocks(const ChainJob& job, int64_t vector) {
   const ByteTile& tile = job.tile;
   const int64_t quads = tile.quads;
-  const int32_t* corrections = job.corrections + vector * kLaneChannels;
+  const int32_t* corrections = kZeroByte ? job.corrections + vector * kLaneChannels : nullptr;
   int32_t *sums = job.block_sums, *low = job.block_low, *high = job.block_high;
   constexpr int64_t kSize = kTilePixels * kCensusVectors * kLaneChannels;
   alignas(64) int32_t raw[kSize], bounds[kSize], before[kSize];
@@ -422,7 +421,6 @@ struct Freedom {
   Vec twice_low, twice_high;
 };
 inline Freedom freedom(const ChainJob& job, int64_t channel, Vec low, Vec high) {
-  const auto magnitude = [](Vec v) { return _mm512_xor_si512(v, _mm512_srai_epi32(v, 31)); };
   const Vec largest = _mm512_or_si512(magnitude(low), magnitude(high));
   const Vec width_high = _mm512_srlv_epi32(_mm512_set1_epi32(-1), _mm512_lzcnt_epi32(largest));
   const Vec width_low = _mm512_xor_si512(width_high, _mm512_set1_epi32(-1));
@@ -732,7 +730,6 @@ void count_widths(CountWidthsJob& job) {
 }
 
 void census(const TileCensusJob& job) {
-  const auto magnitude = [](Vec v) { return _mm512_xor_si512(v, _mm512_srai_epi32(v, 31)); };
   Vec least[kTileVectors], greatest[kTileVectors];
   UNROLL for (int64_t v = 0; v < kTileVectors; ++v) {
     least[v] = load(job.least + v * kLaneChannels);

@@ -1,8 +1,8 @@
 #include "sim/byte_matmul.h"
 
 #include <algorithm>
-#include <limits>
 
+#include "hwmodel/tiling.h"
 #include "sim/code_tensor.h"
 
 namespace widthwise {
@@ -11,7 +11,6 @@ namespace {
 constexpr int64_t kLeastGroupChannels = 8;
 constexpr int64_t kLeastWatched = 4;  // tiles, before watching is given up
 
-int64_t ceil_div(int64_t value, int64_t by) { return (value + by - 1) / by; }
 size_t at(int64_t index) { return static_cast<size_t>(index); }
 
 }  // namespace
@@ -23,20 +22,12 @@ std::optional<ByteMatmul> ByteMatmul::pack(const QuantizedLayer& layer,
   const auto& workload = std::get<MatmulWorkload>(layer.workload);
   const Stage& chain = accumulation.outermost();
   const bool saturates = mode == KernelMode::kSaturate, exact = mode == KernelMode::kExact;
-  if (kernels.bytes == nullptr || !CodeTensor::fits_bytes(ifmap.format)) return std::nullopt;
-  if (!exact && !saturates && mode != KernelMode::kCensus) return std::nullopt;
-  if (!exact && !has_one_fitted_chain(accumulation)) return std::nullopt;
+  const int64_t lanes = accumulation.lanes();
+  const bool chain_census = mode == KernelMode::kCensus && lanes == 1;
   if (workload.groups > 1 && workload.group_ofmap_channels() < kLeastGroupChannels)
     return std::nullopt;
-  const int64_t limit = sum_limit(layer, ifmap);
-  const int64_t lanes = accumulation.lanes();
-  if (limit >= kInt32Limit) return std::nullopt;
-  if (saturates) {
-    if (chain.overflow != OverflowPolicy::kSaturate || chain.bits > 29 ||
-        limit + (int64_t{1} << (chain.bits - 1)) >= kComparableLimit)
-      return std::nullopt;
-  }
-  if (mode == KernelMode::kCensus && limit * (lanes == 1 ? 4 : 1) >= kComparableLimit)
+  if (!suits_bytes(layer, ifmap, accumulation, mode, kernels,
+                   exact ? kInt32Limit : kComparableLimit, chain_census ? 4 : 1))
     return std::nullopt;
   const int32_t zero_byte = ifmap.zero_point + CodeTensor::byte_offset(ifmap.format);
   ByteMatmul packed(workload, exact ? ByteIfmap::unordered(workload, zero_byte)
@@ -45,15 +36,19 @@ std::optional<ByteMatmul> ByteMatmul::pack(const QuantizedLayer& layer,
   packed.kernels_ = kernels.bytes;
   packed.quads_per_fit_ = exact || lanes == 1 ? 0 : ceil_div(lanes, 4);
   if (saturates) packed.bits_ = chain.bits;
+  packed.together_ = packed.ifmap_.blocks_lie_together(kBlockQuads);
   if (!packed.pack_weights(layer)) return std::nullopt;
   for (const Block& block : packed.blocks_) {
     for (int64_t c = 0; c < kTileChannels; ++c) {
       const int32_t bias = c < block.channels ? layer.bias[at(block.channel + c)] : 0;
       const bool preload = exact || accumulation.bias == BiasMode::kPreload;
       const int64_t fitted = saturates ? fit(bias, chain.bits, chain.overflow) : bias;
-      packed.start_[at((&block - packed.blocks_.data()) * kTileChannels + c)] +=
-          preload ? static_cast<int32_t>(fitted) : 0;
-      if (!preload) packed.last_.push_back(bias);
+      int32_t& start = packed.start_[at((&block - packed.blocks_.data()) * kTileChannels + c)];
+      if (preload) {
+        start = wrapping_add(start, fitted);
+      } else {
+        packed.last_.push_back(bias);
+      }
     }
   }
   return packed;
@@ -182,7 +177,7 @@ void ByteMatmul::run_block(const ByteIfmap::Windows& windows, const Block& block
     workspace.block_high.resize(at(scratch));
     workspace.looks.resize(at(scratch + 2 * kLaneChannels));
     chain.rows = rows_.data() + block.channel * row_bytes();
-    chain.together = ifmap_.blocks_lie_together(kBlockQuads);
+    chain.together = together_;
     chain.corrections = tile.corrections;
     chain.least = counted->least();
     chain.greatest = counted->greatest();

@@ -1,40 +1,13 @@
 #pragma once
 #include <cstdint>
-#include <memory>
 #include <optional>
 #include <span>
 #include <vector>
 
-#include "quant/quantized_network.h"
 #include "sim/byte_ifmap.h"
-#include "sim/byte_kernel.h"
-#include "sim/census.h"
-#include "sim/packed_matmul.h"
+#include "sim/byte_layer.h"
 
 namespace widthwise {
-
-// Receives the sums of some pixels and output channels: [count][kTileChannels], of which `channels`
-// are filled. Pixels count over images, then rows, then columns.
-class TileSink {
- public:
-  virtual ~TileSink() = default;
-  virtual void tile(int64_t channel, int64_t channels, int64_t pixel, int64_t count,
-                    const int32_t* sums) = 0;
-};
-
-// A matmul layer packed for the byte kernels in one mode: bit-identical to reference_matmul.
-class ByteLayer {
- public:
-  virtual ~ByteLayer() = default;
-  // bytes: [images, rows, cols, ic] as CodeTensor has them. census: of this layer, with kCensus.
-  virtual void run(std::span<const uint8_t> bytes, int64_t images, Workspace& workspace,
-                   TileSink& sink, LayerCensus* census = nullptr) const = 0;
-};
-// Null where these kernels are not for this machine, layer or mode.
-std::shared_ptr<const ByteLayer> pack_bytes(const QuantizedLayer& layer,
-                                            const TensorQuantization& ifmap,
-                                            const Accumulation& accumulation, KernelMode mode,
-                                            const KernelTable& kernels);
 
 // Groups of many output channels.
 class ByteMatmul : public ByteLayer {
@@ -82,6 +55,7 @@ class ByteMatmul : public ByteLayer {
   const ByteKernelTable* kernels_ = nullptr;
   int64_t quads_per_fit_ = 0;  // 0: every product is fitted
   int bits_ = 32;
+  bool together_ = false;          // ChainJob::together
   std::vector<Block> blocks_;      // by group
   AlignedVector<int8_t> weights_;  // as ByteTile has them, or ChainJob
   AlignedVector<int8_t> rows_;     // is_chain(): weights [oc][row_bytes()]

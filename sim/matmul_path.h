@@ -1,7 +1,7 @@
 #pragma once
 #include <optional>
 
-#include "sim/byte_matmul.h"
+#include "sim/byte_layer.h"
 #include "sim/packed_matmul.h"
 
 namespace widthwise {

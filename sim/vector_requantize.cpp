@@ -31,6 +31,33 @@ std::vector<ElementwiseRequantizer::Operand> operands_of(
   return operands;
 }
 
+// The greatest sum whose code is the least one or below, and the least sum whose code is the
+// greatest one or above; the ends of int32 where there are none.
+std::pair<int32_t, int32_t> limits_of_sums(const RequantizeJob& job) {
+  const auto scaled = [&](int64_t sum) {
+    return (sum * job.multiplier + job.rounding_addend) >> job.shift;
+  };
+  // The first sum in [INT32_MIN, INT32_MAX + 1] from which on `holds`.
+  const auto first = [](auto&& holds) {
+    int64_t low = INT32_MIN, high = int64_t{INT32_MAX} + 1;
+    while (low < high) {
+      const int64_t middle = low + (high - low) / 2;
+      if (holds(middle)) {
+        high = middle;
+      } else {
+        low = middle + 1;
+      }
+    }
+    return low;
+  };
+  const int64_t least =
+      first([&](int64_t sum) { return scaled(sum) > job.q_min - job.zero_point; }) - 1;
+  const int64_t greatest =
+      first([&](int64_t sum) { return scaled(sum) >= job.q_max - job.zero_point; });
+  return {static_cast<int32_t>(std::max<int64_t>(least, INT32_MIN)),
+          static_cast<int32_t>(std::min<int64_t>(greatest, INT32_MAX))};
+}
+
 }  // namespace
 
 ChannelRequantizer::ChannelRequantizer(Requantizer reference, const RequantizeConfig& config,
@@ -64,37 +91,6 @@ void ChannelRequantizer::run(const int32_t* sums, int64_t count, int32_t* codes)
   job.codes = codes;
   kernels_->requantize(job);
 }
-
-namespace {
-
-// The greatest sum whose code is the least one or below, and the least sum whose code is the
-// greatest one or above; the ends of int32 where there are none.
-std::pair<int32_t, int32_t> limits_of_sums(const RequantizeJob& job) {
-  const auto scaled = [&](int64_t sum) {
-    return (sum * job.multiplier + job.rounding_addend) >> job.shift;
-  };
-  // The first sum in [INT32_MIN, INT32_MAX + 1] from which on `holds`.
-  const auto first = [](auto&& holds) {
-    int64_t low = INT32_MIN, high = int64_t{INT32_MAX} + 1;
-    while (low < high) {
-      const int64_t middle = low + (high - low) / 2;
-      if (holds(middle)) {
-        high = middle;
-      } else {
-        low = middle + 1;
-      }
-    }
-    return low;
-  };
-  const int64_t least =
-      first([&](int64_t sum) { return scaled(sum) > job.q_min - job.zero_point; }) - 1;
-  const int64_t greatest =
-      first([&](int64_t sum) { return scaled(sum) >= job.q_max - job.zero_point; });
-  return {static_cast<int32_t>(std::max<int64_t>(least, INT32_MIN)),
-          static_cast<int32_t>(std::min<int64_t>(greatest, INT32_MAX))};
-}
-
-}  // namespace
 
 TileRequantizer::TileRequantizer(std::span<const ChannelRequantizer> channels, int32_t zero_point,
                                  int32_t q_min, int32_t q_max, int32_t offset,

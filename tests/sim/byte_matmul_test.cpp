@@ -178,16 +178,7 @@ RC_GTEST_FIXTURE_PROP(ByteMatmulTest, EqualsTheReference, ()) {
 // included.
 TEST_F(ByteMatmulTest, ReductionLengthsAtTheExtremes) {
   for (const int64_t length : {1, 2, 3, 4, 5, 15, 16, 17, 31, 32, 33, 63, 64, 65, 127, 128, 129}) {
-    LayerShape s{.group_ifmaps = length,
-                 .group_ofmaps = 20,
-                 .rows = 3,
-                 .cols = 4,
-                 .kernel_rows = 1,
-                 .kernel_cols = 1,
-                 .pad_top = 0,
-                 .pad_left = 0,
-                 .pad_bottom = 0,
-                 .pad_right = 0};
+    const LayerShape s = point_shape(length, 20, 3, 4);
     for (const IntegerFormat ifmap : {IntegerFormat{8, false}, IntegerFormat{8, true}}) {
       const RandomLayer l = random_layer(s, ifmap, 0, {8, true}, 3, Data::kExtremes, 40000,
                                          static_cast<uint32_t>(length));
@@ -204,16 +195,7 @@ TEST_F(ByteMatmulTest, ReductionLengthsAtTheExtremes) {
 
 // Sums that end on a rail, one past it, and touch it on their way.
 TEST_F(ByteMatmulTest, SumsOnTheRails) {
-  LayerShape s{.group_ifmaps = 6,
-               .group_ofmaps = 16,
-               .rows = 1,
-               .cols = 1,
-               .kernel_rows = 1,
-               .kernel_cols = 1,
-               .pad_top = 0,
-               .pad_left = 0,
-               .pad_bottom = 0,
-               .pad_right = 0};
+  const LayerShape s = point_shape(6, 16, 1, 1);
   for (int bits = 4; bits <= 20; ++bits) {
     RandomLayer l = random_layer(s, {8, false}, 0, {8, true}, 1, Data::kUniform, 0, 1);
     l.codes = {1, 1, 1, 1, 1, 1};

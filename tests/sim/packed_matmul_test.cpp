@@ -136,16 +136,7 @@ RC_GTEST_PROP(PackedMatmulProperty, EqualsTheReference, ()) {
 // K = 1, 2^n, 2^n +- 1 at both extremes, narrow enough that additions are seen to overflow.
 TEST(PackedMatmul, ReductionLengthsAtTheExtremes) {
   for (const int64_t length : {1, 2, 3, 7, 8, 9, 15, 16, 17, 31, 32, 33, 63, 64, 65}) {
-    LayerShape s{.group_ifmaps = length,
-                 .group_ofmaps = 5,
-                 .rows = 3,
-                 .cols = 4,
-                 .kernel_rows = 1,
-                 .kernel_cols = 1,
-                 .pad_top = 0,
-                 .pad_left = 0,
-                 .pad_bottom = 0,
-                 .pad_right = 0};
+    const LayerShape s = point_shape(length, 5, 3, 4);
     for (const int64_t lanes : {1, 3, 4, 16}) {
       const RandomLayer l = random_layer(s, {8, false}, 0, {8, true}, 3, Data::kExtremes, 100,
                                          static_cast<uint32_t>(length));
@@ -160,16 +151,7 @@ TEST(PackedMatmul, ReductionLengthsAtTheExtremes) {
 }
 
 TEST(PackedMatmul, FullyConnectedTakesImagesAsPixels) {
-  LayerShape s{.group_ifmaps = 40,
-               .group_ofmaps = 10,
-               .rows = 1,
-               .cols = 1,
-               .kernel_rows = 1,
-               .kernel_cols = 1,
-               .pad_top = 0,
-               .pad_left = 0,
-               .pad_bottom = 0,
-               .pad_right = 0};
+  const LayerShape s = point_shape(40, 10, 1, 1);
   for (const int64_t images : {1, 15, 16, 17, 33}) {
     EXPECT_GT(
         compare_all(random_layer(s, {8, false}, 3, {8, true}, images, Data::kUniform, 1000, 5), 16,

@@ -15,6 +15,20 @@ struct LayerShape {
   int64_t stride = 1, dilation = 1, pad_top = 1, pad_left = 1, pad_bottom = 1, pad_right = 1;
 };
 
+// Fully connected, or 1x1 over some pixels.
+inline LayerShape point_shape(int64_t ifmaps, int64_t ofmaps, int64_t rows = 1, int64_t cols = 1) {
+  return {.group_ifmaps = ifmaps,
+          .group_ofmaps = ofmaps,
+          .rows = rows,
+          .cols = cols,
+          .kernel_rows = 1,
+          .kernel_cols = 1,
+          .pad_top = 0,
+          .pad_left = 0,
+          .pad_bottom = 0,
+          .pad_right = 0};
+}
+
 enum class Data { kUniform, kExtremes, kSparse };
 
 struct RandomLayer {
