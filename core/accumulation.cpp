@@ -56,6 +56,11 @@ int64_t Accumulation::lanes() const {
   return stages.front().kind == Stage::Kind::kTree ? stages.front().length : 1;
 }
 
+int64_t Accumulation::chains() const {
+  return std::count_if(stages.begin(), stages.end(),
+                       [](const Stage& s) { return s.kind == Stage::Kind::kChain; });
+}
+
 std::string Accumulation::describe() const {
   std::string text;
   for (const Stage& stage : stages) {

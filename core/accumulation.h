@@ -49,6 +49,7 @@ struct Accumulation {
   Accumulation with_outermost(int bits, OverflowPolicy overflow, int saturated_bits = 0) const;
   // Products summed exactly before the first fitted addition: the tree's length, or 1.
   int64_t lanes() const;
+  int64_t chains() const;
   // "tree 16, chain all @ 16 bit saturate, bias preload"
   std::string describe() const;
   bool operator==(const Accumulation&) const = default;

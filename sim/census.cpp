@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <limits>
+#include <numeric>
 #include <stdexcept>
 
 #include "core/integer_format.h"
@@ -20,10 +21,26 @@ int64_t above(const std::vector<int64_t>& histogram, int bits) {
   return count;
 }
 
+template <class Channels, class Get>
+int64_t least_of(const Channels& channels, Get&& get) {
+  int64_t least = std::numeric_limits<int64_t>::max();
+  for (const auto& channel : channels) least = std::min(least, get(channel));
+  return least;
+}
+template <class Channels, class Get>
+int64_t greatest_of(const Channels& channels, Get&& get) {
+  int64_t greatest = std::numeric_limits<int64_t>::min();
+  for (const auto& channel : channels) greatest = std::max(greatest, get(channel));
+  return greatest;
+}
+
 }  // namespace
 
-LayerCensus::LayerCensus(std::vector<int32_t> bias, BiasMode bias_mode)
-    : bias_(std::move(bias)), bias_mode_(bias_mode), per_channel_(bias_.size()) {
+LayerCensus::LayerCensus(std::vector<int32_t> bias, const Accumulation& accumulation)
+    : bias_(std::move(bias)),
+      bias_mode_(accumulation.bias),
+      has_inner_(accumulation.chains() > 1),
+      per_channel_(bias_.size()) {
   for (int64_t c = 0; c < channels(); ++c) {
     Channel& channel = per_channel_[static_cast<size_t>(c)];
     channel.running.assign(kSlots, 0);
@@ -47,14 +64,14 @@ int LayerCensus::bias_bits(int64_t channel) const {
   return bias_mode_ == BiasMode::kPreload ? signed_bits(bias_[static_cast<size_t>(channel)]) : 0;
 }
 
-void LayerCensus::add_row(int64_t channel, int64_t count, const int32_t* sums, const int32_t* low,
-                          const int32_t* high, const KernelTable& kernels) {
+void LayerCensus::add_row(int64_t channel, int64_t count, const CensusRow<int32_t>& row,
+                          const KernelTable& kernels) {
   Channel& to = per_channel_[static_cast<size_t>(channel)];
   to.outputs += count;
   CensusJob job;
-  job.sums = sums;
-  job.low = low;
-  job.high = high;
+  job.sums = row.sums;
+  job.low = row.low;
+  job.high = row.high;
   job.count = count;
   job.running = to.running.data();
   job.final = to.final.data();
@@ -65,20 +82,58 @@ void LayerCensus::add_row(int64_t channel, int64_t count, const int32_t* sums, c
   kernels.census(job);
   to.least = std::min<int64_t>(to.least, job.least);
   to.greatest = std::max<int64_t>(to.greatest, job.greatest);
+  if (has_inner_) add_inner(to, count, row);
 }
 
-void LayerCensus::add_row(int64_t channel, int64_t count, const int64_t* sums, const int64_t* low,
-                          const int64_t* high) {
+void LayerCensus::add_image(const PrefixExtremes& image) {
+  if (channels() == 0) return;
+  const auto pixels = std::ssize(image.sums) / channels();
+  for (int64_t channel = 0; channel < channels(); ++channel) {
+    const auto row = [&](const std::vector<int64_t>& of) {
+      return of.empty() ? nullptr : of.data() + channel * pixels;
+    };
+    add_row(channel, pixels,
+            {.sums = row(image.sums),
+             .low = row(image.low),
+             .high = row(image.high),
+             .inner_low = row(image.inner_low),
+             .inner_high = row(image.inner_high)});
+  }
+}
+
+void LayerCensus::add_row(int64_t channel, int64_t count, const CensusRow<int64_t>& row) {
   Channel& to = per_channel_[static_cast<size_t>(channel)];
   to.outputs += count;
   for (int64_t i = 0; i < count; ++i) {
-    ++to.running[static_cast<size_t>(std::max(signed_bits(low[i]), signed_bits(high[i])))];
-    ++to.final[static_cast<size_t>(signed_bits(sums[i]))];
-    to.least = std::min(to.least, low[i]);
-    to.greatest = std::max(to.greatest, high[i]);
-    for (size_t l = 0; l < to.limits.size(); ++l) {
-      to.outside[l] += low[i] < to.limits[l].floor || high[i] > to.limits[l].ceiling;
+    const int64_t low = row.low[i], high = row.high[i];
+    ++to.running[static_cast<size_t>(std::max(signed_bits(low), signed_bits(high)))];
+    ++to.final[static_cast<size_t>(signed_bits(row.sums[i]))];
+    to.least = std::min(to.least, low);
+    to.greatest = std::max(to.greatest, high);
+    for (size_t l = 0; l < to.limits.size(); ++l)
+      to.outside[l] += low < to.limits[l].floor || high > to.limits[l].ceiling;
+  }
+  if (has_inner_) add_inner(to, count, row);
+}
+
+template <class Integer>
+void LayerCensus::add_inner(Channel& to, int64_t count, const CensusRow<Integer>& row) {
+  for (int64_t i = 0; i < count; ++i) {
+    const int64_t low = row.low[i], high = row.high[i], inner_low = row.inner_low[i],
+                  inner_high = row.inner_high[i];
+    const auto inner =
+        static_cast<size_t>(std::max(signed_bits(inner_low), signed_bits(inner_high)));
+    if (to.running_by_inner.size() <= inner) {
+      to.running_by_inner.resize(inner + 1, std::vector<int64_t>(kSlots));
+      to.outside_by_inner.resize(inner + 1, std::vector<int64_t>(to.limits.size()));
     }
+    ++to.running_by_inner[inner]
+                         [static_cast<size_t>(std::max(signed_bits(low), signed_bits(high)))];
+    for (size_t l = 0; l < to.limits.size(); ++l) {
+      to.outside_by_inner[inner][l] += low < to.limits[l].floor || high > to.limits[l].ceiling;
+    }
+    to.inner_least = std::min(to.inner_least, inner_low);
+    to.inner_greatest = std::max(to.inner_greatest, inner_high);
   }
 }
 
@@ -96,19 +151,29 @@ void LayerCensus::merge(const LayerCensus& other) {
     add(to.running, from.running);
     add(to.final, from.final);
     add(to.outside, from.outside);
+    to.inner_least = std::min(to.inner_least, from.inner_least);
+    to.inner_greatest = std::max(to.inner_greatest, from.inner_greatest);
+    const size_t inner = std::max(to.running_by_inner.size(), from.running_by_inner.size());
+    to.running_by_inner.resize(inner, std::vector<int64_t>(kSlots));
+    to.outside_by_inner.resize(inner, std::vector<int64_t>(to.limits.size()));
+    for (size_t i = 0; i < from.running_by_inner.size(); ++i) {
+      add(to.running_by_inner[i], from.running_by_inner[i]);
+      add(to.outside_by_inner[i], from.outside_by_inner[i]);
+    }
   }
 }
 
 int64_t LayerCensus::least() const {
-  int64_t least = std::numeric_limits<int64_t>::max();
-  for (const Channel& channel : per_channel_) least = std::min(least, channel.least);
-  return least;
+  return least_of(per_channel_, [](const Channel& c) { return c.least; });
 }
-
 int64_t LayerCensus::greatest() const {
-  int64_t greatest = std::numeric_limits<int64_t>::min();
-  for (const Channel& channel : per_channel_) greatest = std::max(greatest, channel.greatest);
-  return greatest;
+  return greatest_of(per_channel_, [](const Channel& c) { return c.greatest; });
+}
+int64_t LayerCensus::inner_least() const {
+  return least_of(per_channel_, [](const Channel& c) { return c.inner_least; });
+}
+int64_t LayerCensus::inner_greatest() const {
+  return greatest_of(per_channel_, [](const Channel& c) { return c.inner_greatest; });
 }
 
 int64_t LayerCensus::outputs() const {
@@ -117,20 +182,51 @@ int64_t LayerCensus::outputs() const {
   return total;
 }
 
+size_t LayerCensus::outside_index(const Channel& channel, int bits, OverflowPolicy policy) {
+  const size_t first = policy == OverflowPolicy::kWrap ? 0 : channel.limits.size() / 2;
+  return first + static_cast<size_t>(bits - kMinBits);
+}
+
 int64_t LayerCensus::hit(int bits, OverflowPolicy policy, int64_t channel) const {
   if (!is_wrap_or_saturate(policy)) throw std::logic_error("a census of another policy");
   const Channel& from = per_channel_[static_cast<size_t>(channel)];
-  if (bits < bias_bits(channel)) {
-    const size_t first = policy == OverflowPolicy::kWrap ? 0 : from.outside.size() / 2;
-    return from.all_outside + from.outside[first + static_cast<size_t>(bits - kMinBits)];
-  }
+  if (bits < bias_bits(channel))
+    return from.all_outside + from.outside[outside_index(from, bits, policy)];
   return above(from.running, bits);
 }
 
 int64_t LayerCensus::hit(int bits, OverflowPolicy policy) const {
-  int64_t total = 0;
-  for (int64_t c = 0; c < channels(); ++c) total += hit(bits, policy, c);
-  return total;
+  return over_channels([&](int64_t c) { return hit(bits, policy, c); });
+}
+
+int64_t LayerCensus::inner_hit(int inner_bits, int64_t channel) const {
+  if (!has_inner_) throw std::logic_error("a census without an inner chain");
+  const auto& from = per_channel_[static_cast<size_t>(channel)].running_by_inner;
+  int64_t count = 0;
+  for (size_t inner = static_cast<size_t>(inner_bits) + 1; inner < from.size(); ++inner)
+    count += std::accumulate(from[inner].begin(), from[inner].end(), int64_t{0});
+  return count;
+}
+
+int64_t LayerCensus::inner_hit(int inner_bits) const {
+  return over_channels([&](int64_t c) { return inner_hit(inner_bits, c); });
+}
+
+int64_t LayerCensus::hit(int inner_bits, int bits, OverflowPolicy policy, int64_t channel) const {
+  if (!is_wrap_or_saturate(policy)) throw std::logic_error("a census of another policy");
+  int64_t count = inner_hit(inner_bits, channel);
+  const Channel& from = per_channel_[static_cast<size_t>(channel)];
+  const size_t fits = std::min(static_cast<size_t>(inner_bits) + 1, from.running_by_inner.size());
+  for (size_t inner = 0; inner < fits; ++inner) {
+    count += bits < bias_bits(channel)
+                 ? from.outside_by_inner[inner][outside_index(from, bits, policy)]
+                 : above(from.running_by_inner[inner], bits);
+  }
+  return count;
+}
+
+int64_t LayerCensus::hit(int inner_bits, int bits, OverflowPolicy policy) const {
+  return over_channels([&](int64_t c) { return hit(inner_bits, bits, policy, c); });
 }
 
 int64_t LayerCensus::final_misfit(int bits, int64_t channel) const {
@@ -138,9 +234,7 @@ int64_t LayerCensus::final_misfit(int bits, int64_t channel) const {
 }
 
 int64_t LayerCensus::final_misfit(int bits) const {
-  int64_t total = 0;
-  for (int64_t c = 0; c < channels(); ++c) total += final_misfit(bits, c);
-  return total;
+  return over_channels([&](int64_t c) { return final_misfit(bits, c); });
 }
 
 int LayerCensus::observed_bits() const {
@@ -149,6 +243,11 @@ int LayerCensus::observed_bits() const {
   int bits = kMinBits;
   for (int64_t c = 0; c < channels(); ++c) bits = std::max(bits, bias_bits(c));
   return std::max({bits, signed_bits(least()), signed_bits(greatest())});
+}
+
+int LayerCensus::observed_inner_bits() const {
+  if (outputs() == 0 || !has_inner_) return 0;
+  return std::max({kMinBits, signed_bits(inner_least()), signed_bits(inner_greatest())});
 }
 
 TileCensus::TileCensus(LayerCensus& census, int64_t channel, int64_t channels,

@@ -5,34 +5,53 @@
 
 #include "core/accumulation.h"
 #include "sim/kernel.h"
+#include "sim/reference.h"
 
 namespace widthwise {
 
+// Outputs of one channel, as arrays of one number each: the exact final sums, and the extremes of
+// the exact running sums after every addition, of the outermost chain and of one inside it.
+template <class Integer>
+struct CensusRow {
+  const Integer* sums = nullptr;
+  const Integer* low = nullptr;
+  const Integer* high = nullptr;
+  const Integer* inner_low = nullptr;  // null without an inner chain
+  const Integer* inner_high = nullptr;
+};
+
 // The overflow census of one matmul layer: what would overflow at every accumulator width at once,
 // from the extremes of the exact running sums of one pass over the data. It holds for a reduction
-// with one fitted chain: [chain all] or [tree T, chain all], where an output is hit at width P when
-// some exact running sum leaves P bits. A preloaded bias that does not fit P bits itself is fitted
-// first and shifts the sums; kWrap and kSaturate differ only there. It knows no other policy.
+// with one chain or two, with trees only before the first one: an output is hit at width P when
+// some exact running sum leaves P bits, and at widths P of the inner and Q of the outer chain when
+// one of the inner chain leaves P or one of the outer leaves Q. A preloaded bias that does not fit
+// by itself is fitted first and shifts the sums; kWrap and kSaturate differ only there. It knows no
+// other policy.
 class LayerCensus {
  public:
   static constexpr int kMinBits = kMinAccumulatorBits, kMaxBits = kMaxAccumulatorBits;
 
   LayerCensus() = default;
-  LayerCensus(std::vector<int32_t> bias, BiasMode bias_mode);  // bias: [oc]
+  // bias: [oc]. Of the accumulation, the bias mode and the number of chains matter.
+  LayerCensus(std::vector<int32_t> bias, const Accumulation& accumulation);
 
-  // Outputs of one channel. low and high: extremes of the exact running sum after every addition;
-  // sums: the exact final sums; all with the bias where the hardware has it.
-  void add_row(int64_t channel, int64_t count, const int32_t* sums, const int32_t* low,
-               const int32_t* high, const KernelTable& kernels);
-  void add_row(int64_t channel, int64_t count, const int64_t* sums, const int64_t* low,
-               const int64_t* high);
+  // With the bias where the hardware has it.
+  void add_row(int64_t channel, int64_t count, const CensusRow<int32_t>& row,
+               const KernelTable& kernels);
+  void add_image(const PrefixExtremes& image);
   void merge(const LayerCensus& other);  // of the same layer
 
   int64_t channels() const { return static_cast<int64_t>(bias_.size()); }
   int64_t outputs() const;  // samples behind every rate
-  // Outputs with an overflow at this width; kWrap or kSaturate.
+  // Outputs with an overflow at this width, if no inner chain overflows; kWrap or kSaturate.
   int64_t hit(int bits, OverflowPolicy policy) const;
   int64_t hit(int bits, OverflowPolicy policy, int64_t channel) const;
+  // The same at these widths of the inner and the outer chain; and in the inner one alone.
+  bool has_inner() const { return has_inner_; }
+  int64_t hit(int inner_bits, int bits, OverflowPolicy policy) const;
+  int64_t hit(int inner_bits, int bits, OverflowPolicy policy, int64_t channel) const;
+  int64_t inner_hit(int inner_bits) const;
+  int64_t inner_hit(int inner_bits, int64_t channel) const;
   int64_t final_misfit(int bits) const;  // outputs whose final sum does not fit
   int64_t final_misfit(int bits, int64_t channel) const;
   // Extremes of all running sums, of the layer and of one channel; least > greatest without
@@ -43,8 +62,11 @@ class LayerCensus {
   int64_t greatest(int64_t channel) const {
     return per_channel_[static_cast<size_t>(channel)].greatest;
   }
+  int64_t inner_least() const;
+  int64_t inner_greatest() const;
   // The narrowest width at which no output was hit under either policy. 0 without samples.
   int observed_bits() const;
+  int observed_inner_bits() const;
 
  private:
   static constexpr int kSlots = 66;  // widths 1..65
@@ -62,11 +84,27 @@ class LayerCensus {
     std::vector<int32_t> floors, ceilings;  // the same for int32 sums: limits beyond them never hit
     std::vector<int64_t> outside;           // hits
     int64_t all_outside = 0;                // and at all of these widths at once
+    // With an inner chain: `running` and `outside` once more, by the width that its sums need.
+    std::vector<std::vector<int64_t>> running_by_inner, outside_by_inner;
+    int64_t inner_least = std::numeric_limits<int64_t>::max();
+    int64_t inner_greatest = std::numeric_limits<int64_t>::min();
   };
+  template <class Count>
+  int64_t over_channels(Count&& count) const {
+    int64_t total = 0;
+    for (int64_t c = 0; c < channels(); ++c) total += count(c);
+    return total;
+  }
+  template <class Integer>
+  static void add_inner(Channel& to, int64_t count, const CensusRow<Integer>& row);
+  // Where the hits of a width are in `outside`; bits < bias_bits(channel).
+  static size_t outside_index(const Channel& channel, int bits, OverflowPolicy policy);
+  void add_row(int64_t channel, int64_t count, const CensusRow<int64_t>& row);
   int bias_bits(int64_t channel) const;  // width from which the bias starts as it is
 
   std::vector<int32_t> bias_;
   BiasMode bias_mode_ = BiasMode::kPreload;
+  bool has_inner_ = false;
   std::vector<Channel> per_channel_;
   friend class TileCensus;
 };
@@ -81,8 +119,8 @@ class TileCensus {
   TileCensus(const TileCensus&) = delete;
   TileCensus& operator=(const TileCensus&) = delete;
 
-  // [count][kTileChannels] each, as LayerCensus::add_row takes them; low and high may lie short of
-  // the extremes as ChainJob says.
+  // [count][kTileChannels] each, as in a CensusRow; low and high may lie short of the extremes as
+  // ChainJob says.
   void add(int64_t count, const int32_t* sums, const int32_t* low, const int32_t* high);
 
   // [kTileChannels]: extremes so far, and below which distance of its extremes an output must have

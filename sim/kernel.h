@@ -20,19 +20,37 @@ enum class KernelMode {
   kCensus,         // exact, and the extremes of the running sum after every addition
 };
 
+// A stage around the innermost fitted chain: its running sum takes what the stage inside hands on.
+struct OuterStage {
+  int64_t length = 0;  // addends before it hands on its sum; the last one: INT64_MAX
+  bool is_fitted = false;
+  bool saturates = false;  // else it wraps
+  int bits = 32;           // 2..32, where it is fitted
+};
+inline constexpr int64_t kMostOuterStages = 4;
+
 struct PanelJob {
   const int16_t* weights = nullptr;  // [channels][steps][2]
   const int16_t* patch = nullptr;    // [steps][panel_pixels][2]
-  const int32_t* start = nullptr;  // [channels]: value of the running sum before the first addition
-  const int32_t* last = nullptr;   // [channels]: one more addend at the end, or null
+  // [channels], of the outermost running sum: its value before the first addition, and one more
+  // addend at the end, or null.
+  const int32_t* start = nullptr;
+  const int32_t* last = nullptr;
   int64_t channels = 0;
   int64_t steps = 0;
   int64_t steps_per_fit = 1;
-  int bits = 32;              // of the running sum; 2..31 when it is fitted
-  int32_t* sums = nullptr;    // [channels][panel_pixels]
-  int32_t* low = nullptr;     // [channels][panel_pixels], kCensus: least running sum
-  int32_t* high = nullptr;    // [channels][panel_pixels], kCensus: greatest running sum
-  int32_t* counts = nullptr;  // [channels][panel_pixels], the counting modes
+  int bits = 32;  // of the innermost running sum where it is fitted, 2..32
+  // Where there are stages around the innermost chain (of a census: one, exact), the chain begins
+  // at 0 again after so many additions.
+  int64_t additions_per_sum = 0;
+  const OuterStage* outer = nullptr;
+  int64_t outer_count = 0;       // 0..kMostOuterStages
+  int32_t* sums = nullptr;       // [channels][panel_pixels]
+  int32_t* low = nullptr;        // [channels][panel_pixels], kCensus: least running sum
+  int32_t* high = nullptr;       // [channels][panel_pixels], kCensus: greatest running sum
+  int32_t* inner_low = nullptr;  // the same of the innermost chain, where another is around it
+  int32_t* inner_high = nullptr;
+  int32_t* counts = nullptr;  // [channels][panel_pixels], the counting modes, over all chains
 };
 
 // One run of a patch row: `length` pixels that lie `stride` elements apart in the source.

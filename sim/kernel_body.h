@@ -27,17 +27,38 @@ inline Vec fit_sum(Vec sum, Vec low, Vec high, int shift, Vec& count) {
   }
 }
 
+template <int kCount>
+using Block = Vec[kCount][kVectors];  // output channels and pixels
+
+// Adds the products of steps [step, end). weights: [kCount][job.steps] pairs.
+template <int kCount>
+[[gnu::always_inline]] inline void add_products(const PanelJob& job,
+                                                const int32_t* const (&weights)[kCount],
+                                                int64_t step, int64_t end, Block<kCount>& sum) {
+  const auto* patch = reinterpret_cast<const int32_t*>(job.patch);  // pairs
+  for (; step < end; ++step) {
+    Vec x[kVectors];
+    for (int v = 0; v < kVectors; ++v) x[v] = load(patch + step * kPanelPixels + v * kLanes);
+    for (int c = 0; c < kCount; ++c) {
+      const Vec w = set(weights[c][step]);
+      for (int v = 0; v < kVectors; ++v) sum[c][v] = pair_add(sum[c][v], x[v], w);
+    }
+  }
+}
+
+// Rails of `bits` bits, 2..32.
+inline Vec low_rail(int bits) { return set(static_cast<int32_t>(-(int64_t{1} << (bits - 1)))); }
+inline Vec high_rail(int bits) { return set(static_cast<int32_t>((int64_t{1} << (bits - 1)) - 1)); }
+
 // kCount output channels from `first` on, all pixels of the panel. Census: `count` is not used, and
 // low and high follow the running sum; the fitted modes use them as the two rails.
 template <KernelMode kMode, int kCount>
 inline void run_block(const PanelJob& job, int64_t first) {
   constexpr bool kCensus = kMode == KernelMode::kCensus;
   constexpr bool kCounts = kMode == KernelMode::kSaturateCount || kMode == KernelMode::kWrapCount;
-  Vec sum[kCount][kVectors], count[kCount][kVectors], least[kCount][kVectors],
-      greatest[kCount][kVectors];
+  Block<kCount> sum, count, least, greatest;
   const int32_t* weights[kCount];  // pairs
-  const Vec rail_low = set(kMode == KernelMode::kExact || kCensus ? 0 : -(1 << (job.bits - 1)));
-  const Vec rail_high = set(kMode == KernelMode::kExact || kCensus ? 0 : (1 << (job.bits - 1)) - 1);
+  const Vec rail_low = low_rail(job.bits), rail_high = high_rail(job.bits);
   const int shift = 32 - job.bits;
   for (int c = 0; c < kCount; ++c) {
     weights[c] = reinterpret_cast<const int32_t*>(job.weights) + (first + c) * job.steps;
@@ -60,18 +81,11 @@ inline void run_block(const PanelJob& job, int64_t first) {
       }
     }
   };
-  const auto* patch = reinterpret_cast<const int32_t*>(job.patch);  // pairs
   int64_t step = 0;
   while (step < job.steps) {
     const int64_t end = step + job.steps_per_fit < job.steps ? step + job.steps_per_fit : job.steps;
-    for (; step < end; ++step) {
-      Vec x[kVectors];
-      for (int v = 0; v < kVectors; ++v) x[v] = load(patch + step * kPanelPixels + v * kLanes);
-      for (int c = 0; c < kCount; ++c) {
-        const Vec w = set(weights[c][step]);
-        for (int v = 0; v < kVectors; ++v) sum[c][v] = pair_add(sum[c][v], x[v], w);
-      }
-    }
+    add_products(job, weights, step, end, sum);
+    step = end;
     if constexpr (kMode != KernelMode::kExact) close();
   }
   if (job.last != nullptr) {
@@ -93,12 +107,168 @@ inline void run_block(const PanelJob& job, int64_t first) {
   }
 }
 
+// The same where stages lie around the innermost chain: it begins at 0, and hands on its sum after
+// additions_per_sum additions. kMode is its own; a census has one stage around it.
+template <KernelMode kMode, int kCount>
+class NestedBlock {
+ public:
+  NestedBlock(const PanelJob& job, int64_t first) : job_(job), first_(first) {
+    for (int c = 0; c < kCount; ++c)
+      weights_[c] = reinterpret_cast<const int32_t*>(job.weights) + (first + c) * job.steps;
+    fill(count_, zero());
+    for (int64_t stage = 0; stage < job.outer_count; ++stage) {
+      fill(outer_[stage], zero());
+      additions_[stage] = 0;
+    }
+    each([&](int c, int v) { outer_[job_.outer_count - 1][c][v] = set(job.start[first + c]); });
+    for (Watch* watch : {&inner_watch_, &outer_watch_}) {
+      fill(watch->least, set(INT32_MAX));
+      fill(watch->greatest, set(INT32_MIN));
+    }
+  }
+
+  void run() {
+    int64_t step = 0;
+    while (step < job_.steps) {
+      const int64_t left = job_.steps - step, length = job_.additions_per_sum * job_.steps_per_fit;
+      const int64_t end = step + (length < left ? length : left);
+      Block<kCount> sum;
+      add_chain(sum, step, end);
+      hand_on(sum);
+      step = end;
+    }
+    for (int64_t stage = 0; stage + 1 < job_.outer_count; ++stage) {  // what is left, as it is
+      if (additions_[stage] > 0) add_to(stage + 1, outer_[stage]);
+    }
+    if (job_.last != nullptr) {
+      Block<kCount> addend;
+      each([&](int c, int v) { addend[c][v] = set(job_.last[first_ + c]); });
+      add_to(job_.outer_count - 1, addend);
+    }
+    store_all(outer_[job_.outer_count - 1], job_.sums);
+    if constexpr (kCounts) store_all(count_, job_.counts);
+    if constexpr (kCensus) {
+      store_all(outer_watch_.least, job_.low);
+      store_all(outer_watch_.greatest, job_.high);
+      store_all(inner_watch_.least, job_.inner_low);
+      store_all(inner_watch_.greatest, job_.inner_high);
+    }
+  }
+
+ private:
+  static constexpr bool kCensus = kMode == KernelMode::kCensus;
+  static constexpr bool kCounts =
+      kMode == KernelMode::kSaturateCount || kMode == KernelMode::kWrapCount;
+  struct Watch {
+    Block<kCount> least, greatest;
+  };
+
+  template <class Visit>
+  static void each(Visit&& visit) {
+    for (int c = 0; c < kCount; ++c) {
+      for (int v = 0; v < kVectors; ++v) visit(c, v);
+    }
+  }
+  static void fill(Block<kCount>& block, Vec value) {
+    each([&](int c, int v) { block[c][v] = value; });
+  }
+  void store_all(const Block<kCount>& from, int32_t* to) const {
+    each([&](int c, int v) { store(to + (first_ + c) * kPanelPixels + v * kLanes, from[c][v]); });
+  }
+  static void observe(Watch& watch, const Block<kCount>& sum) {
+    each([&](int c, int v) {
+      watch.least[c][v] = min(watch.least[c][v], sum[c][v]);
+      watch.greatest[c][v] = max(watch.greatest[c][v], sum[c][v]);
+    });
+  }
+  template <KernelMode kFit>
+  void fit_all(Block<kCount>& sum, int bits) {
+    const Vec low = low_rail(bits), high = high_rail(bits);
+    each([&](int c, int v) {
+      sum[c][v] = fit_sum<kFit>(sum[c][v], low, high, 32 - bits, count_[c][v]);
+    });
+  }
+
+  // The innermost chain over steps [step, end). Its state is local, so that it stays in registers.
+  void add_chain(Block<kCount>& to, int64_t step, int64_t end) {
+    Block<kCount> sum, count;
+    Watch watch;
+    const auto copy = [](Block<kCount>& into, const Block<kCount>& from) {
+      each([&](int c, int v) { into[c][v] = from[c][v]; });
+    };
+    fill(sum, zero());
+    copy(count, count_);
+    copy(watch.least, inner_watch_.least);
+    copy(watch.greatest, inner_watch_.greatest);
+    const Vec low = low_rail(job_.bits), high = high_rail(job_.bits);
+    const int shift = 32 - job_.bits;
+    while (step < end) {
+      const int64_t next = step + job_.steps_per_fit < end ? step + job_.steps_per_fit : end;
+      add_products(job_, weights_, step, next, sum);
+      step = next;
+      if constexpr (kCensus) {
+        observe(watch, sum);
+      } else {
+        each([&](int c, int v) {
+          sum[c][v] = fit_sum<kMode>(sum[c][v], low, high, shift, count[c][v]);
+        });
+      }
+    }
+    copy(to, sum);
+    copy(count_, count);
+    copy(inner_watch_.least, watch.least);
+    copy(inner_watch_.greatest, watch.greatest);
+  }
+
+  // The innermost chain's sum goes outwards, as far as stages are complete.
+  void hand_on(Block<kCount>& sum) {
+    Block<kCount>* addend = &sum;
+    for (int64_t stage = 0; stage < job_.outer_count; ++stage) {
+      if (stage > 0) additions_[stage - 1] = 0;
+      add_to(stage, *addend);
+      if (stage > 0) fill(*addend, zero());
+      if (additions_[stage] < job_.outer[stage].length) return;
+      addend = &outer_[stage];
+    }
+  }
+
+  void add_to(int64_t stage, const Block<kCount>& addend) {
+    const OuterStage& own = job_.outer[stage];
+    Block<kCount>& sum = outer_[stage];
+    ++additions_[stage];
+    each([&](int c, int v) { sum[c][v] = add(sum[c][v], addend[c][v]); });
+    if constexpr (kCensus) {
+      observe(outer_watch_, sum);
+    } else if (own.is_fitted && own.saturates) {
+      fit_all<KernelMode::kSaturateCount>(sum, own.bits);
+    } else if (own.is_fitted) {
+      fit_all<KernelMode::kWrapCount>(sum, own.bits);
+    }
+  }
+
+  const PanelJob& job_;
+  int64_t first_;
+  const int32_t* weights_[kCount];  // pairs
+  Block<kCount> count_;
+  Block<kCount> outer_[kMostOuterStages];  // running sums
+  int64_t additions_[kMostOuterStages];
+  Watch inner_watch_, outer_watch_;
+};
+
+template <KernelMode kMode, int kCount>
+inline void run_channels(const PanelJob& job, int64_t first) {
+  if constexpr (kMode != KernelMode::kExact) {
+    if (job.outer_count > 0) return NestedBlock<kMode, kCount>(job, first).run();
+  }
+  run_block<kMode, kCount>(job, first);
+}
+
 template <KernelMode kMode>
 void run_panel(const PanelJob& job) {
   int64_t channel = 0;
   for (; channel + kChannels <= job.channels; channel += kChannels)
-    run_block<kMode, kChannels>(job, channel);
-  for (; channel < job.channels; ++channel) run_block<kMode, 1>(job, channel);
+    run_channels<kMode, kChannels>(job, channel);
+  for (; channel < job.channels; ++channel) run_channels<kMode, 1>(job, channel);
 }
 
 void run(KernelMode mode, const PanelJob& job) {

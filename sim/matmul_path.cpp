@@ -7,9 +7,18 @@
 namespace widthwise {
 namespace {
 
-bool only_chain_is_outermost(const Accumulation& accumulation) {
-  return std::count_if(accumulation.stages.begin(), accumulation.stages.end(),
-                       [](const Stage& s) { return s.kind == Stage::Kind::kChain; }) == 1;
+const Stage& innermost_chain(const Accumulation& accumulation) {
+  return *std::find_if(accumulation.stages.begin(), accumulation.stages.end(),
+                       [](const Stage& s) { return s.kind == Stage::Kind::kChain; });
+}
+
+// Whether the outermost chain's wrapping alone decides, so that the order is free: what the others
+// wrap away lies beyond its bits.
+bool wraps_last(const Accumulation& accumulation) {
+  return std::all_of(accumulation.stages.begin(), accumulation.stages.end(), [&](const Stage& s) {
+    return s.kind == Stage::Kind::kTree ||
+           (s.overflow == OverflowPolicy::kWrap && s.bits >= accumulation.outermost().bits);
+  });
 }
 
 }  // namespace
@@ -21,15 +30,13 @@ MatmulPath MatmulPath::choose(const QuantizedLayer& layer, const TensorQuantizat
     return PackedMatmul::pack(layer, ifmap, accumulation, mode, kernels);
   };
   MatmulPath path;
-  const Stage& chain = accumulation.outermost();
+  const Stage& chain = innermost_chain(accumulation);
   const bool safe = proven_safe(layer, ifmap, accumulation);
-  const bool wraps_last = chain.overflow == OverflowPolicy::kWrap && !count &&
-                          only_chain_is_outermost(accumulation);  // the order is free
-  if (safe || wraps_last) {
+  if (safe || (!count && wraps_last(accumulation))) {
     if (want_bytes)
       path.bytes = pack_bytes(layer, ifmap, accumulation, KernelMode::kExact, kernels);
     if (!path.bytes) path.packed = pack(KernelMode::kExact);
-    path.wrap_bits = safe ? 0 : chain.bits;
+    path.wrap_bits = safe ? 0 : accumulation.outermost().bits;
     return path;
   } else if (chain.overflow == OverflowPolicy::kSaturate) {
     if (want_bytes && !count) {
@@ -37,10 +44,8 @@ MatmulPath MatmulPath::choose(const QuantizedLayer& layer, const TensorQuantizat
       if (path.bytes) return path;
     }
     path.packed = pack(count ? KernelMode::kSaturateCount : KernelMode::kSaturate);
-  } else if (chain.overflow != OverflowPolicy::kWrap) {
-    return path;  // no kernel has it
-  } else if (count) {
-    path.packed = pack(KernelMode::kWrapCount);
+  } else {
+    path.packed = pack(KernelMode::kWrapCount);  // else only the last chain's wrapping would matter
   }
   if (!count) return path;
   path.exact = pack(KernelMode::kExact);

@@ -28,10 +28,18 @@ class CodeSink : public PanelSink {
   const std::vector<int32_t>* exact = nullptr;  // [images, oc, pixels], with counts
   int wrap_bits = 0;  // > 0: the sums are exact and this is where they wrap
 
-  void panel(int64_t channel, int64_t first, int64_t count, const int32_t* sums, const int32_t* low,
-             const int32_t* high, const int32_t* overflows) override {
-    if (census != nullptr) census->add_row(channel, count, sums, low, high, kernels_);
-    if (counts != nullptr) count_panel(channel, first, count, sums, overflows);
+  void panel(int64_t channel, int64_t first, int64_t count, const PanelSums& panel) override {
+    const int32_t* sums = panel.sums;
+    if (census != nullptr) {
+      census->add_row(channel, count,
+                      {.sums = sums,
+                       .low = panel.low,
+                       .high = panel.high,
+                       .inner_low = panel.inner_low,
+                       .inner_high = panel.inner_high},
+                      kernels_);
+    }
+    if (counts != nullptr) count_panel(channel, first, count, sums, panel.counts);
     int32_t wrapped[kMostPanelPixels], codes[kMostPanelPixels];
     if (wrap_bits > 0 && wrap_bits < 32) {
       for (int64_t i = 0; i < kernels_.panel_pixels; ++i) {
@@ -109,13 +117,13 @@ class MatmulRunner : public LayerRunner {
                                  datapath.requantize, ofmap.zero_point, layer.q_min, layer.q_max,
                                  kernels);
     }
-    if (census_ && !has_one_fitted_chain(accumulation_)) {
+    if (census_ && !suits_census(accumulation_)) {
       throw InputError({.file = "",
                         .where = "layer '" + layer.name + "'",
                         .field = "accumulation.stages",
                         .problem = "are [" + accumulation_.describe() +
-                                   "], a census covers [chain all] and [tree T, chain all]",
-                        .fix = "describe one fitted chain, or evaluate each width by itself"});
+                                   "], a census covers one or two chains, and trees before them",
+                        .fix = "describe such stages, or evaluate each width by itself"});
     }
     if (census_) {
       check_census_policies();
@@ -138,7 +146,7 @@ class MatmulRunner : public LayerRunner {
   }
 
   LayerRecord empty_record() const override {
-    return {.census = LayerCensus(layer_.bias, accumulation_.bias), .counts = {}};
+    return {.census = LayerCensus(layer_.bias, accumulation_), .counts = {}};
   }
 
   void run(const std::vector<const CodeTensor*>& ifmaps, CodeTensor& ofmap, int64_t images,
@@ -224,15 +232,8 @@ class MatmulRunner : public LayerRunner {
 
   // Extremes of the exact running sums, from the reference's definition.
   void take_census(std::span<const int32_t> codes, LayerCensus& census) const {
-    const int64_t pixels = workload_.window.ofmap_pixels();
-    const PrefixExtremes extremes =
-        reference_extremes(workload_, codes, ifmap_.zero_point, layer_.weights, layer_.bias,
-                           accumulation_, layer_.weight_zero_points);
-    for (int64_t oc = 0; oc < workload_.window.ofmap_channels; ++oc) {
-      const auto at = static_cast<size_t>(oc * pixels);
-      census.add_row(oc, pixels, extremes.sums.data() + at, extremes.low.data() + at,
-                     extremes.high.data() + at);
-    }
+    census.add_image(reference_extremes(workload_, codes, ifmap_.zero_point, layer_.weights,
+                                        layer_.bias, accumulation_, layer_.weight_zero_points));
   }
 
   const QuantizedLayer& layer_;

@@ -18,6 +18,38 @@ OverflowPolicy policy_of(KernelMode mode) {
   return mode == KernelMode::kWrapCount ? OverflowPolicy::kWrap : OverflowPolicy::kSaturate;
 }
 
+// A list of stages as the kernels have it.
+struct KernelStages {
+  int64_t lanes = 1;      // products summed exactly for one addition to the innermost chain
+  Stage innermost;        // chain
+  int64_t additions = 0;  // to it before it hands on its sum
+  std::vector<OuterStage> outer;
+};
+
+// Nothing where there are none. No length need be more than `count` products.
+std::optional<KernelStages> kernel_stages(const Accumulation& accumulation, int64_t count) {
+  KernelStages all;
+  auto stage = accumulation.stages.begin();
+  for (; stage->kind == Stage::Kind::kTree; ++stage)
+    all.lanes = std::min(all.lanes * std::min(stage->length, count), count);
+  all.innermost = *stage;
+  all.additions = stage->length == Stage::kAll ? count : std::min(stage->length, count);
+  while (++stage != accumulation.stages.end()) {
+    all.outer.push_back({.length = stage->length == Stage::kAll
+                                       ? std::numeric_limits<int64_t>::max()
+                                       : stage->length,
+                         .is_fitted = stage->kind == Stage::Kind::kChain,
+                         .saturates = stage->overflow == OverflowPolicy::kSaturate,
+                         .bits = std::min(stage->bits, 32)});
+  }
+  const bool known =
+      std::all_of(accumulation.stages.begin(), accumulation.stages.end(), [](const Stage& s) {
+        return s.kind == Stage::Kind::kTree || is_wrap_or_saturate(s.overflow);
+      });
+  if (!known || std::ssize(all.outer) > kMostOuterStages) return std::nullopt;
+  return all;
+}
+
 // The largest magnitude of (ifmap code - zero point).
 int64_t magnitude(const TensorQuantization& ifmap) {
   return std::max(std::abs(ifmap.format.min() - ifmap.zero_point),
@@ -48,6 +80,15 @@ bool has_one_fitted_chain(const Accumulation& accumulation) {
   return stages.size() == 1 || (stages.size() == 2 && stages[0].kind == Stage::Kind::kTree);
 }
 
+bool suits_census(const Accumulation& accumulation) {
+  const auto& stages = accumulation.stages;
+  const auto first = std::find_if(stages.begin(), stages.end(),
+                                  [](const Stage& s) { return s.kind == Stage::Kind::kChain; });
+  return stages.end() - first <= 2 && std::all_of(first, stages.end(), [](const Stage& s) {
+           return s.kind == Stage::Kind::kChain;
+         });
+}
+
 std::optional<PackedMatmul> PackedMatmul::pack(const QuantizedLayer& layer,
                                                const TensorQuantization& ifmap,
                                                const Accumulation& accumulation, KernelMode mode,
@@ -55,20 +96,27 @@ std::optional<PackedMatmul> PackedMatmul::pack(const QuantizedLayer& layer,
   const auto& workload = std::get<MatmulWorkload>(layer.workload);
   const Window& w = workload.window;
   const Stage& chain = accumulation.outermost();
-  const int64_t limit = sum_limit(layer, ifmap);
-  if (mode != KernelMode::kExact && !has_one_fitted_chain(accumulation)) return std::nullopt;
+  const int64_t count = workload.reduction_length();
+  KernelStages stages{.lanes = count, .innermost = {}, .additions = count, .outer = {}};
+  if (mode != KernelMode::kExact) {
+    const auto found = kernel_stages(accumulation, count);
+    if (!found) return std::nullopt;
+    if (is_fitted(mode) && found->innermost.overflow != policy_of(mode)) return std::nullopt;
+    if (mode == KernelMode::kCensus && !suits_census(accumulation)) return std::nullopt;
+    stages = *found;
+  }
   if (magnitude(ifmap) > std::numeric_limits<int16_t>::max()) return std::nullopt;
-  if (is_fitted(mode) && (chain.bits > 31 || chain.overflow != policy_of(mode)))
-    return std::nullopt;
-  if (limit + (is_fitted(mode) ? int64_t{1} << (chain.bits - 1) : 0) >= kInt32Limit)
-    return std::nullopt;
+  // Fitting makes no magnitude larger, so this holds for fitted sums as well.
+  if (sum_limit(layer, ifmap) >= kInt32Limit) return std::nullopt;
 
   PackedMatmul packed;
   packed.workload_ = workload;
   packed.mode_ = mode;
   packed.kernels_ = &kernels;
   packed.zero_point_ = ifmap.zero_point;
-  packed.bits_ = is_fitted(mode) ? chain.bits : 32;
+  packed.bits_ = is_fitted(mode) ? std::min(stages.innermost.bits, 32) : 32;
+  packed.additions_per_sum_ = stages.additions;
+  packed.outer_ = stages.outer;
   packed.padded_rows_ =
       std::max(w.pad_top + w.ifmap_rows + w.pad_bottom,
                (w.ofmap_rows - 1) * w.stride_rows + (w.kernel_rows - 1) * w.dilation_rows + 1);
@@ -77,10 +125,8 @@ std::optional<PackedMatmul> PackedMatmul::pack(const QuantizedLayer& layer,
                (w.ofmap_cols - 1) * w.stride_cols + (w.kernel_cols - 1) * w.dilation_cols + 1);
 
   const std::vector<Tap> taps = reduction_taps(workload, accumulation);
-  const auto count = static_cast<int64_t>(taps.size());
-  const int64_t group =
-      mode == KernelMode::kExact ? count : accumulation.lanes();  // products per fitted addition
-  std::vector<int64_t> slots;  // tap of each half of a step, -1: none
+  const int64_t group = stages.lanes;  // products per addition
+  std::vector<int64_t> slots;          // tap of each half of a step, -1: none
   for (int64_t begin = 0; begin < count; begin += group) {
     const int64_t end = std::min(begin + group, count);
     for (int64_t k = begin; k < end; ++k) slots.push_back(k);
@@ -175,7 +221,8 @@ void PackedMatmul::run(std::span<const int32_t> codes, int64_t images, Workspace
   const auto block = static_cast<size_t>(channels * panel);
   pad(codes, images, workspace.padded);
   workspace.patch.resize(static_cast<size_t>((steps_ * panel + kVectorSlack) * 2));
-  for (auto* values : {&workspace.sums, &workspace.low, &workspace.high, &workspace.counts})
+  for (auto* values : {&workspace.sums, &workspace.low, &workspace.high, &workspace.inner_low,
+                       &workspace.inner_high, &workspace.counts})
     values->resize(block);
 
   const bool census = mode_ == KernelMode::kCensus;
@@ -194,9 +241,14 @@ void PackedMatmul::run(std::span<const int32_t> codes, int64_t images, Workspace
                .steps = steps_,
                .steps_per_fit = steps_per_fit_,
                .bits = bits_,
+               .additions_per_sum = additions_per_sum_,
+               .outer = outer_.data(),
+               .outer_count = std::ssize(outer_),
                .sums = workspace.sums.data(),
                .low = workspace.low.data(),
                .high = workspace.high.data(),
+               .inner_low = workspace.inner_low.data(),
+               .inner_high = workspace.inner_high.data(),
                .counts = workspace.counts.data()};
   for (int64_t first = 0; first < pixels; first += panel) {
     const int64_t end = std::min(first + panel, pixels);
@@ -211,9 +263,16 @@ void PackedMatmul::run(std::span<const int32_t> codes, int64_t images, Workspace
       job.last = last_.empty() ? nullptr : last_.data() + oc;
       kernels_->run(mode_, job);
       for (int64_t c = 0; c < channels; ++c) {
-        const int64_t at = c * panel;
-        sink.panel(oc + c, first, end - first, job.sums + at, census ? job.low + at : nullptr,
-                   census ? job.high + at : nullptr, counts ? job.counts + at : nullptr);
+        const auto made = [&](bool is_made, const int32_t* values) {
+          return is_made ? values + c * panel : nullptr;
+        };
+        sink.panel(oc + c, first, end - first,
+                   {.sums = made(true, job.sums),
+                    .low = made(census, job.low),
+                    .high = made(census, job.high),
+                    .inner_low = made(census && !outer_.empty(), job.inner_low),
+                    .inner_high = made(census && !outer_.empty(), job.inner_high),
+                    .counts = made(counts, job.counts)});
       }
     }
   }

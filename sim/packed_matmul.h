@@ -12,14 +12,23 @@
 
 namespace widthwise {
 
+// What the kernels made of some pixels of one output channel; null where the mode does not make it.
+struct PanelSums {
+  const int32_t* sums = nullptr;
+  const int32_t* low = nullptr;  // kCensus: extremes of the outermost chain's running sum
+  const int32_t* high = nullptr;
+  const int32_t* inner_low = nullptr;  // the same of a chain inside it
+  const int32_t* inner_high = nullptr;
+  const int32_t* counts = nullptr;  // overflowing additions
+};
+
 // Receives the sums of one output channel, a panel of pixels at a time: `count` pixels from `first`
 // on, counted over images, then rows, then columns. The arrays hold a whole panel, of which the
-// rest is anything. low, high and counts are null where the mode does not make them.
+// rest is anything.
 class PanelSink {
  public:
   virtual ~PanelSink() = default;
-  virtual void panel(int64_t channel, int64_t first, int64_t count, const int32_t* sums,
-                     const int32_t* low, const int32_t* high, const int32_t* counts) = 0;
+  virtual void panel(int64_t channel, int64_t first, int64_t count, const PanelSums& panel) = 0;
 };
 
 // Calls copy(offset in the panel, offset in the ofmap [images, channels, pixels], length) for the
@@ -50,7 +59,7 @@ struct Workspace {
   std::vector<const uint8_t*> window_pixels, window_magnitudes;
   std::vector<int32_t> looks;
   AlignedVector<int32_t> block_sums, block_low, block_high;
-  std::vector<int32_t> planes, sums, low, high, counts, moved;
+  std::vector<int32_t> planes, sums, low, high, inner_low, inner_high, counts, moved;
   std::vector<PixelRun> runs;
 };
 
@@ -59,16 +68,19 @@ struct Workspace {
 inline constexpr int64_t kInt32Limit = int64_t{1} << 31;
 int64_t sum_limit(const QuantizedLayer& layer, const TensorQuantization& ifmap);
 
-// [chain all] or [tree T, chain all]: what the kernels and a census cover.
+// [chain all] or [tree T, chain all].
 bool has_one_fitted_chain(const Accumulation& accumulation);
+// What a census covers: one or two chains, trees only before the first one.
+bool suits_census(const Accumulation& accumulation);
 
 // A matmul layer packed for the kernels in one mode: bit-identical to reference_matmul.
 class PackedMatmul {
  public:
-  // Nothing when the fast path cannot be exact for this layer and mode: stages other than
-  // [chain all] and [tree T, chain all], an overflow policy that is not the mode's, operands beyond
-  // int16, or sums that may leave int32. The caller then takes the reference. kExact ignores the
-  // stages; the others fit or watch as they say.
+  // Nothing when the fast path cannot be exact for this layer and mode: overflow policies other
+  // than wrap and saturate, an innermost chain whose policy is not the mode's, more than
+  // kMostOuterStages stages around it, operands beyond int16, or sums that may leave int32. The
+  // caller then takes the reference. kExact ignores the stages; the others fit or watch as they
+  // say.
   static std::optional<PackedMatmul> pack(const QuantizedLayer& layer,
                                           const TensorQuantization& ifmap,
                                           const Accumulation& accumulation, KernelMode mode,
@@ -88,7 +100,8 @@ class PackedMatmul {
   const KernelTable* kernels_ = nullptr;
   int32_t zero_point_ = 0;
   int bits_ = 32;
-  int64_t steps_ = 0, steps_per_fit_ = 1;
+  int64_t steps_ = 0, steps_per_fit_ = 1, additions_per_sum_ = 0;
+  std::vector<OuterStage> outer_;
   int64_t padded_rows_ = 0, padded_cols_ = 0;
   std::vector<int16_t> weights_;       // [oc][steps][2]
   std::vector<int64_t> tap_offsets_;   // [steps][2] within a group's channels of the padded ifmap

@@ -98,6 +98,15 @@ void for_each_output(const MatmulWorkload& workload, std::span<const int32_t> co
   }
 }
 
+struct RunningSum {
+  int64_t sum = 0;
+  int64_t low = std::numeric_limits<int64_t>::max(), high = std::numeric_limits<int64_t>::min();
+  void observe() {
+    low = std::min(low, sum);
+    high = std::max(high, sum);
+  }
+};
+
 }  // namespace
 
 LayerSums reference_matmul(const MatmulWorkload& workload, std::span<const int32_t> codes,
@@ -120,29 +129,42 @@ PrefixExtremes reference_extremes(const MatmulWorkload& workload, std::span<cons
                                   std::span<const int32_t> bias, const Accumulation& accumulation,
                                   std::span<const int32_t> weight_zero_points) {
   PrefixExtremes extremes;
-  const auto lanes = static_cast<size_t>(accumulation.lanes());
+  const auto& stages = accumulation.stages;
+  const int64_t all = workload.reduction_length();
+  size_t first = 0;   // chain
+  int64_t lanes = 1;  // products of one addition to it
+  for (; stages[first].kind == Stage::Kind::kTree; ++first)
+    lanes = std::min(lanes * std::min(stages[first].length, all), all);
+  const bool nested = first + 1 < stages.size();
+  const int64_t length =  // products of one sum of it
+      nested ? std::min(lanes * std::min(stages[first].length, all), all) : all;
   for_each_output(workload, codes, ifmap_zero_point, weights, weight_zero_points, accumulation,
                   [&](int64_t oc, const std::vector<int64_t>& products) {
                     const int64_t b = bias[static_cast<size_t>(oc)];
                     const bool preload = accumulation.bias == BiasMode::kPreload;
-                    int64_t sum = preload ? b : 0;
-                    int64_t low = std::numeric_limits<int64_t>::max(),
-                            high = std::numeric_limits<int64_t>::min();
-                    const auto observe = [&] {
-                      low = std::min(low, sum);
-                      high = std::max(high, sum);
-                    };
-                    for (size_t k = 0; k < products.size(); ++k) {
-                      sum += products[k];
-                      if ((k + 1) % lanes == 0 || k + 1 == products.size()) observe();
+                    RunningSum inner, outer;
+                    if (preload) (nested ? outer : inner).sum = b;
+                    for (int64_t k = 0; k < all; ++k) {
+                      inner.sum += products[static_cast<size_t>(k)];
+                      const bool last = k + 1 == all;
+                      if ((k % length + 1) % lanes == 0 || last) inner.observe();
+                      if (nested && ((k + 1) % length == 0 || last)) {
+                        outer.sum += inner.sum;
+                        outer.observe();
+                        inner.sum = 0;
+                      }
                     }
+                    RunningSum& outermost = nested ? outer : inner;
                     if (!preload) {
-                      sum += b;
-                      observe();
+                      outermost.sum += b;
+                      outermost.observe();
                     }
-                    extremes.sums.push_back(sum);
-                    extremes.low.push_back(low);
-                    extremes.high.push_back(high);
+                    extremes.sums.push_back(outermost.sum);
+                    extremes.low.push_back(outermost.low);
+                    extremes.high.push_back(outermost.high);
+                    if (!nested) return;
+                    extremes.inner_low.push_back(inner.low);
+                    extremes.inner_high.push_back(inner.high);
                   });
   return extremes;
 }

@@ -42,10 +42,12 @@ LayerSums reference_matmul(const MatmulWorkload& workload, std::span<const int32
                            std::span<const int32_t> bias, const Accumulation& accumulation,
                            std::span<const int32_t> weight_zero_points = {});
 
-// Extremes of the exact running sums of the outermost chain, after every addition, and the exact
-// final sums; [oc, rows, cols]. For [chain all] and [tree T, chain all]: what a census rests on.
+// Extremes of the exact running sums, after every addition, of the outermost chain and of a chain
+// inside it, and the exact final sums; [oc, rows, cols]. What a census rests on: for one or two
+// chains, with trees only before the first one.
 struct PrefixExtremes {
   std::vector<int64_t> sums, low, high;
+  std::vector<int64_t> inner_low, inner_high;  // over all sums of the inner chain; empty without
 };
 PrefixExtremes reference_extremes(const MatmulWorkload& workload, std::span<const int32_t> codes,
                                   int32_t ifmap_zero_point, std::span<const int32_t> weights,

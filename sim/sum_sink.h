@@ -14,12 +14,11 @@ class SumSink : public PanelSink {
   std::vector<int32_t> sums;
   std::vector<int32_t> overflows;  // empty if no panel brought counts
 
-  void panel(int64_t channel, int64_t first, int64_t count, const int32_t* from, const int32_t*,
-             const int32_t*, const int32_t* counts) override {
-    if (counts != nullptr) overflows.resize(sums.size());
+  void panel(int64_t channel, int64_t first, int64_t count, const PanelSums& from) override {
+    if (from.counts != nullptr) overflows.resize(sums.size());
     for_each_part(window_, channel, first, count, [&](int64_t at, int64_t to, int64_t length) {
-      std::copy_n(from + at, length, sums.begin() + to);
-      if (counts != nullptr) std::copy_n(counts + at, length, overflows.begin() + to);
+      std::copy_n(from.sums + at, length, sums.begin() + to);
+      if (from.counts != nullptr) std::copy_n(from.counts + at, length, overflows.begin() + to);
     });
   }
 

@@ -54,16 +54,11 @@ class Sums : public TileSink {
 };
 
 LayerCensus reference_census(const RandomLayer& l, const Accumulation& accumulation) {
-  LayerCensus census(l.layer.bias, accumulation.bias);
-  const int64_t pixels = l.workload().window.ofmap_pixels();
+  LayerCensus census(l.layer.bias, accumulation);
   for (int64_t image = 0; image < l.images; ++image) {
-    const PrefixExtremes e =
-        reference_extremes(l.workload(), l.image(image), l.ifmap.zero_point, l.layer.weights,
-                           l.layer.bias, accumulation, l.layer.weight_zero_points);
-    for (int64_t oc = 0; oc < census.channels(); ++oc) {
-      census.add_row(oc, pixels, e.sums.data() + oc * pixels, e.low.data() + oc * pixels,
-                     e.high.data() + oc * pixels);
-    }
+    census.add_image(reference_extremes(l.workload(), l.image(image), l.ifmap.zero_point,
+                                        l.layer.weights, l.layer.bias, accumulation,
+                                        l.layer.weight_zero_points));
   }
   return census;
 }
@@ -113,7 +108,7 @@ bool compare(const RandomLayer& l, const Accumulation& accumulation, KernelMode 
                                   CodeTensor::byte_offset(l.ifmap.format), scratch);
   Sums sums(l);
   Workspace workspace;
-  LayerCensus census(l.layer.bias, accumulation.bias);
+  LayerCensus census(l.layer.bias, accumulation);
   packed->run(bytes, l.images, workspace, sums, &census);
   const bool saturates = mode == KernelMode::kSaturate;
   Accumulation exact = accumulation;

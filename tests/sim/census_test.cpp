@@ -12,15 +12,10 @@ namespace {
 using namespace testing_support;
 
 LayerCensus take(const RandomLayer& l, const Accumulation& accumulation) {
-  LayerCensus census(l.layer.bias, accumulation.bias);
-  const int64_t pixels = l.workload().window.ofmap_pixels();
+  LayerCensus census(l.layer.bias, accumulation);
   for (int64_t image = 0; image < l.images; ++image) {
-    const PrefixExtremes e = reference_extremes(l.workload(), l.image(image), l.ifmap.zero_point,
-                                                l.layer.weights, l.layer.bias, accumulation);
-    for (int64_t oc = 0; oc < l.workload().window.ofmap_channels; ++oc) {
-      census.add_row(oc, pixels, e.sums.data() + oc * pixels, e.low.data() + oc * pixels,
-                     e.high.data() + oc * pixels);
-    }
+    census.add_image(reference_extremes(l.workload(), l.image(image), l.ifmap.zero_point,
+                                        l.layer.weights, l.layer.bias, accumulation));
   }
   return census;
 }
@@ -83,8 +78,60 @@ constexpr CensusCase kCensusCases[] = {
 INSTANTIATE_TEST_SUITE_P(Stages, Census, testing::ValuesIn(kCensusCases),
                          [](const auto& test) { return test.param.name; });
 
+// Two chains: every pair of widths, by the policies of both.
+class NestedCensus : public testing::TestWithParam<CensusCase> {};
+TEST_P(NestedCensus, EqualsBruteForceAtEveryPairOfWidths) {
+  const CensusCase& c = GetParam();
+  const RandomLayer l = random_layer({.group_ifmaps = 5, .group_ofmaps = 2}, {4, false}, 3,
+                                     {4, true}, 1, Data::kSparse, c.bias_magnitude, 12);
+  const auto channels = static_cast<size_t>(l.workload().window.ofmap_channels);
+  const auto pixels = static_cast<size_t>(l.workload().window.ofmap_pixels());
+  const auto stages = [&](int inner_bits, OverflowPolicy inner, int bits, OverflowPolicy policy) {
+    Accumulation nested = tree_chain(c.lanes, bits, policy, c.bias);
+    nested.stages.insert(nested.stages.begin() + 1,
+                         Stage{.length = 7, .bits = inner_bits, .overflow = inner});
+    return nested;
+  };
+  const LayerCensus census = take(l, stages(32, OverflowPolicy::kWrap, 32, OverflowPolicy::kWrap));
+  int64_t only_inside = 0, only_outside = 0;
+  for (int inner_bits = 2; inner_bits <= 12; ++inner_bits) {
+    for (int bits = 2; bits <= 14; ++bits) {
+      for (const OverflowPolicy policy : {OverflowPolicy::kWrap, OverflowPolicy::kSaturate}) {
+        for (const OverflowPolicy inner : {OverflowPolicy::kWrap, OverflowPolicy::kSaturate}) {
+          const LayerSums sums =
+              reference_matmul(l.workload(), l.image(0), l.ifmap.zero_point, l.layer.weights,
+                               l.layer.bias, stages(inner_bits, inner, bits, policy));
+          std::vector<int64_t> hit(channels);
+          for (size_t i = 0; i < sums.overflow_counts.size(); ++i)
+            hit[i / pixels] += sums.overflow_counts[i] != 0;
+          for (size_t oc = 0; oc < channels; ++oc) {
+            const auto channel = static_cast<int64_t>(oc);
+            ASSERT_EQ(census.hit(inner_bits, bits, policy, channel), hit[oc])
+                << inner_bits << " " << bits << " " << overflow_policy_name(policy);
+            only_inside += hit[oc] - census.hit(bits, policy, channel);
+            only_outside += hit[oc] - census.inner_hit(inner_bits, channel);
+          }
+        }
+      }
+    }
+  }
+  EXPECT_GT(only_inside, 0);
+  EXPECT_GT(only_outside, 0);
+  EXPECT_EQ(census.inner_hit(census.observed_inner_bits()), 0);
+  EXPECT_GT(census.inner_hit(census.observed_inner_bits() - 1), 0);
+}
+constexpr CensusCase kNestedCases[] = {
+    {"ChainPreload", 1, BiasMode::kPreload, 50},
+    {"ChainPreloadWideBias", 1, BiasMode::kPreload, 4000},
+    {"ChainLast", 1, BiasMode::kLast, 500},
+    {"Tree2Preload", 2, BiasMode::kPreload, 500},
+    {"Tree3Last", 3, BiasMode::kLast, 50},
+};
+INSTANTIATE_TEST_SUITE_P(Stages, NestedCensus, testing::ValuesIn(kNestedCases),
+                         [](const auto& test) { return test.param.name; });
+
 TEST(LayerCensus, KnowsWrapAndSaturateOnly) {
-  const LayerCensus census({5, -7}, BiasMode::kPreload);
+  const LayerCensus census({5, -7}, Accumulation{});
   for (const OverflowPolicy policy : kOverflowPolicies) {
     if (is_wrap_or_saturate(policy)) {
       EXPECT_EQ(census.hit(8, policy), 0);

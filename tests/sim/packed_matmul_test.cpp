@@ -17,28 +17,30 @@ class Collect : public PanelSink {
  public:
   explicit Collect(const RandomLayer& layer) : window_(layer.workload().window) {
     const auto size = static_cast<size_t>(layer.images * window_.ofmap_elements());
-    for (auto* values : {&sums, &low, &high, &counts}) values->assign(size, 0);
+    for (auto* values : {&sums, &low, &high, &inner_low, &inner_high, &counts})
+      values->assign(size, 0);
   }
-  void panel(int64_t channel, int64_t first, int64_t count, const int32_t* s, const int32_t* l,
-             const int32_t* h, const int32_t* c) override {
+  void panel(int64_t channel, int64_t first, int64_t count, const PanelSums& panel) override {
     for_each_part(window_, channel, first, count, [&](int64_t from, int64_t to, int64_t length) {
       const auto keep = [&](const int32_t* values, std::vector<int64_t>& kept) {
         if (values != nullptr) std::copy_n(values + from, length, kept.begin() + to);
       };
-      keep(s, sums);
-      keep(l, low);
-      keep(h, high);
-      keep(c, counts);
+      keep(panel.sums, sums);
+      keep(panel.low, low);
+      keep(panel.high, high);
+      keep(panel.inner_low, inner_low);
+      keep(panel.inner_high, inner_high);
+      keep(panel.counts, counts);
     });
   }
-  std::vector<int64_t> sums, low, high, counts;
+  std::vector<int64_t> sums, low, high, inner_low, inner_high, counts;
 
  private:
   Window window_;
 };
 
 struct Expected {
-  std::vector<int64_t> sums, low, high, counts;
+  std::vector<int64_t> sums, low, high, inner_low, inner_high, counts;
   int64_t overflows = 0;
 };
 
@@ -57,6 +59,8 @@ Expected expect(const RandomLayer& l, const Accumulation& accumulation, KernelMo
       append(all.sums, extremes.sums);
       append(all.low, extremes.low);
       append(all.high, extremes.high);
+      append(all.inner_low, extremes.inner_low);
+      append(all.inner_high, extremes.inner_high);
     } else {
       const LayerSums sums = args(reference_matmul, accumulation);
       append(all.sums, sums.accumulators);
@@ -81,6 +85,10 @@ int64_t compare(const RandomLayer& l, const Accumulation& accumulation, KernelMo
   if (mode == KernelMode::kCensus) {
     EXPECT_EQ(got.low, expected.low) << kernels.name;
     EXPECT_EQ(got.high, expected.high) << kernels.name;
+    if (!expected.inner_low.empty()) {
+      EXPECT_EQ(got.inner_low, expected.inner_low) << kernels.name;
+      EXPECT_EQ(got.inner_high, expected.inner_high) << kernels.name;
+    }
   }
   if (mode == KernelMode::kSaturateCount || mode == KernelMode::kWrapCount) {
     EXPECT_EQ(got.counts, expected.counts) << kernels.name;
@@ -103,7 +111,12 @@ int64_t compare_all(const RandomLayer& l, int64_t lanes, int bits, BiasMode bias
   return overflows;
 }
 
-RC_GTEST_PROP(PackedMatmulProperty, EqualsTheReference, ()) {
+struct RandomCase {
+  RandomLayer layer;
+  int64_t lanes;
+  BiasMode bias;
+};
+RandomCase random_case() {
   LayerShape s;
   s.groups = *rc::gen::inRange<int64_t>(1, 4);
   s.group_ifmaps = *rc::gen::inRange<int64_t>(1, 6);
@@ -123,13 +136,50 @@ RC_GTEST_PROP(PackedMatmulProperty, EqualsTheReference, ()) {
   const auto zero_point = *rc::gen::inRange<int64_t>(ifmap.min(), ifmap.max() + 1);
   const auto data = *rc::gen::element(Data::kUniform, Data::kExtremes, Data::kSparse);
   const auto lanes = *rc::gen::element<int64_t>(1, 2, 3, 4, 7, 8, 16);
-  const auto bits = *rc::gen::inRange(4, 26);
   const auto bias = *rc::gen::element(BiasMode::kPreload, BiasMode::kLast);
   const auto images = *rc::gen::inRange<int64_t>(1, 4);
   const auto seed = *rc::gen::arbitrary<uint32_t>();
-  const RandomLayer l =
-      random_layer(s, ifmap, static_cast<int32_t>(zero_point), weight, images, data, 5000, seed);
-  compare_all(l, lanes, bits, bias);
+  return {
+      random_layer(s, ifmap, static_cast<int32_t>(zero_point), weight, images, data, 5000, seed),
+      lanes, bias};
+}
+
+RC_GTEST_PROP(PackedMatmulProperty, EqualsTheReference, ()) {
+  const RandomCase c = random_case();
+  compare_all(c.layer, c.lanes, *rc::gen::inRange(4, 26), c.bias);
+  RC_ASSERT(!testing::Test::HasFailure());
+}
+
+// Up to kMostOuterStages chains and trees around the innermost chain.
+RC_GTEST_PROP(PackedMatmulProperty, NestedStagesEqualTheReference, ()) {
+  const RandomCase c = random_case();
+  const auto policy = [] {
+    return *rc::gen::element(OverflowPolicy::kWrap, OverflowPolicy::kSaturate);
+  };
+  const auto length = [] { return *rc::gen::inRange<int64_t>(1, 12); };
+  Accumulation nested{.stages = {}, .bias = c.bias};
+  for (auto trees = *rc::gen::inRange(0, 3); trees > 0; --trees)
+    nested.stages.push_back(
+        {.kind = Stage::Kind::kTree, .length = *rc::gen::inRange<int64_t>(1, 6)});
+  const Stage innermost{.length = length(), .bits = *rc::gen::inRange(2, 20), .overflow = policy()};
+  nested.stages.push_back(innermost);
+  const auto more = *rc::gen::inRange<int64_t>(0, kMostOuterStages);
+  for (int64_t i = 0; i < more; ++i) {
+    if (*rc::gen::arbitrary<bool>()) {
+      nested.stages.push_back({.kind = Stage::Kind::kTree, .length = length()});
+    } else {
+      nested.stages.push_back(
+          {.length = length(), .bits = *rc::gen::inRange(2, 34), .overflow = policy()});
+    }
+  }
+  nested.stages.push_back({.bits = *rc::gen::inRange(2, 34), .overflow = policy()});
+  const bool saturates = innermost.overflow == OverflowPolicy::kSaturate;
+  for (const KernelTable* kernels : supported_kernels()) {
+    compare(c.layer, nested, saturates ? KernelMode::kSaturateCount : KernelMode::kWrapCount,
+            *kernels);
+    if (saturates) compare(c.layer, nested, KernelMode::kSaturate, *kernels);
+    if (suits_census(nested)) compare(c.layer, nested, KernelMode::kCensus, *kernels);
+  }
   RC_ASSERT(!testing::Test::HasFailure());
 }
 
@@ -185,8 +235,6 @@ TEST(PackedMatmul, RefusesWhatInt32CannotHold) {
   EXPECT_FALSE(PackedMatmul::pack(wide.layer, wide.ifmap, chain(24, OverflowPolicy::kWrap),
                                   KernelMode::kExact, kernels));
   const RandomLayer narrow = random_layer({}, {8, false}, 0, {8, true}, 1, Data::kExtremes, 0, 1);
-  EXPECT_FALSE(PackedMatmul::pack(narrow.layer, narrow.ifmap, chain(32, OverflowPolicy::kSaturate),
-                                  KernelMode::kSaturate, kernels));
   for (const OverflowPolicy policy : kOverflowPolicies) {  // each fitted mode has one policy
     const auto packs = [&](KernelMode mode) {
       return PackedMatmul::pack(narrow.layer, narrow.ifmap, chain(12, policy), mode, kernels)
@@ -197,10 +245,25 @@ TEST(PackedMatmul, RefusesWhatInt32CannotHold) {
     EXPECT_EQ(packs(KernelMode::kSaturateCount), policy == OverflowPolicy::kSaturate);
     EXPECT_TRUE(packs(KernelMode::kExact));
   }
-  Accumulation nested = chain(24, OverflowPolicy::kWrap);
-  nested.stages.insert(nested.stages.begin(), Stage{.length = 4, .bits = 12});
+  Accumulation deep = chain(24, OverflowPolicy::kSaturate);
+  for (int64_t i = 0; i <= kMostOuterStages; ++i) {
+    EXPECT_TRUE(
+        PackedMatmul::pack(narrow.layer, narrow.ifmap, deep, KernelMode::kSaturate, kernels));
+    deep.stages.insert(deep.stages.begin(),
+                       Stage{.length = 4, .bits = 12, .overflow = OverflowPolicy::kSaturate});
+  }
   EXPECT_FALSE(
-      PackedMatmul::pack(narrow.layer, narrow.ifmap, nested, KernelMode::kSaturate, kernels));
+      PackedMatmul::pack(narrow.layer, narrow.ifmap, deep, KernelMode::kSaturate, kernels));
+}
+
+TEST(PackedMatmul, ChainsOfThirtyOneBitsAndMore) {
+  RandomLayer l =
+      random_layer(point_shape(28, 3), {15, false}, 0, {12, true}, 2, Data::kExtremes, 0, 4);
+  std::fill_n(l.codes.begin(), 28, 32767);
+  std::fill_n(l.layer.weights.begin(), 28, 2047);
+  std::fill_n(l.layer.weights.begin() + 28, 28, -2048);
+  for (const int bits : {30, 31, 32, 33, 48})
+    EXPECT_EQ(compare_all(l, 1, bits, BiasMode::kPreload) > 0, bits < 32) << bits;
 }
 
 }  // namespace
