@@ -88,6 +88,14 @@ struct CopyPanelJob {
   int64_t stride = 0;
 };
 
+// Biases that are preloaded, where some do not fit every width (see FittedHits): there the census
+// needs more than the width of the running sums. Arrays [kTileChannels]; null: all fit.
+struct FittedStarts {
+  const int32_t* bias = nullptr;
+  // Half of 2^(the widest width that the bias does not fit); 0: it fits all.
+  const int32_t* free_from = nullptr;
+};
+
 // The extremes of a chain's running sum. The sum and the sum of magnitudes are taken down after
 // every few quads: between two such points the running sum stays within (sum before + sum behind +-
 // magnitudes) / 2. Of these bounds and of the sums, a block keeps the extremes. Only where the
@@ -106,8 +114,7 @@ struct ChainJob {
   const int32_t* corrections = nullptr;
   const int32_t* least = nullptr;  // of each channel so far
   const int32_t* greatest = nullptr;
-  // Outputs whose extremes lie less than this apart get their true extremes; INT32_MIN: never.
-  const int32_t* exact_below = nullptr;
+  FittedStarts starts;
   // Scratch: two vectors per block and pixel, and one block more; as many looks and two vectors
   // more.
   int32_t* block_sums = nullptr;
@@ -116,7 +123,7 @@ struct ChainJob {
   int32_t* looks = nullptr;
 };
 
-// The widths that a tile's running and final sums need, 1..33, and the extremes of its channels.
+// The widths that a tile's running and final sums need, 1..32, and the extremes of its channels.
 struct TileCensusJob {
   const int32_t* sums = nullptr;  // [count][kTileChannels]
   const int32_t* low = nullptr;
@@ -126,10 +133,14 @@ struct TileCensusJob {
   uint8_t* final = nullptr;
   int32_t* least = nullptr;  // [kTileChannels], lowered and raised
   int32_t* greatest = nullptr;
+  FittedStarts starts;
+  uint8_t* wrap_up_to = nullptr;  // [count][kTileChannels] of FittedHits, unless all biases fit
+  uint8_t* wrap_also = nullptr;
+  uint8_t* saturate_up_to = nullptr;
 };
 
 // Counts widths by channel: at most 255 pixels.
-inline constexpr int64_t kCensusWidths = 37;  // 1..33, and some room
+inline constexpr int64_t kCensusWidths = 37;  // 0..33, and some room
 struct CountWidthsJob {
   const uint8_t* widths = nullptr;  // [count][kTileChannels]
   int64_t count = 0;                // 1..255

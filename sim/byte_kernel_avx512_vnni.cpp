@@ -415,6 +415,56 @@ void chain_blocks(const ChainJob& job, int64_t vector) {
   }
 }
 
+// Of fitted_hits, for the outputs of a vector.
+struct Crossing {
+  Vec low, high;  // with the bias
+  Vec differ;     // bits
+  Vec middle, most;
+  __mmask16 crosses;
+};
+inline Crossing crossing(Vec bias, Vec low, Vec high) {
+  Crossing c;
+  c.low = _mm512_min_epi32(low, bias);
+  c.high = _mm512_max_epi32(high, bias);
+  c.differ = _mm512_xor_si512(c.low, c.high);
+  const Vec ones = _mm512_srlv_epi32(_mm512_set1_epi32(-1), _mm512_lzcnt_epi32(c.differ));
+  c.middle = _mm512_andnot_si512(_mm512_srli_epi32(ones, 1), c.high);
+  c.most =
+      _mm512_max_epi32(_mm512_sub_epi32(c.high, c.middle),
+                       _mm512_add_epi32(_mm512_sub_epi32(c.middle, c.low), _mm512_set1_epi32(-1)));
+  const Vec outer = _mm512_mask_mov_epi32(c.high, _mm512_movepi32_mask(bias), c.low);
+  c.crosses = _mm512_cmpneq_epi32_mask(outer, bias);
+  return c;
+}
+
+// Lowers free_high and raises free_low to what leaves fitted_hits as they are.
+inline void keep_fitted_hits(const FittedStarts& starts, int64_t channel, Vec low, Vec high,
+                             Vec& free_low, Vec& free_high) {
+  const Vec bias = load(starts.bias + channel), free_from = load(starts.free_from + channel);
+  const Crossing c = crossing(bias, low, high);
+  // 2^n - 1 for numbers of n bits.
+  const auto ones = [](Vec number) {
+    return _mm512_srlv_epi32(_mm512_set1_epi32(-1), _mm512_lzcnt_epi32(number));
+  };
+  const Vec room = ones(c.most);
+  const __mmask16 wraps = _mm512_cmplt_epi32_mask(c.most, free_from);
+  free_high = _mm512_mask_min_epi32(free_high, wraps, free_high, _mm512_add_epi32(c.middle, room));
+  const Vec lowest = _mm512_add_epi32(c.middle, _mm512_xor_si512(room, _mm512_set1_epi32(-1)));
+  const __mmask16 apart = _mm512_test_epi32_mask(c.differ, c.differ);
+  free_low =
+      _mm512_mask_max_epi32(free_low, wraps, free_low, _mm512_mask_mov_epi32(c.low, apart, lowest));
+  const Vec range = _mm512_sub_epi32(c.high, c.low);
+  const auto saturates = static_cast<__mmask16>(
+      ~c.crosses & _mm512_cmplt_epi32_mask(range, _mm512_add_epi32(free_from, free_from)));
+  const auto below = _mm512_movepi32_mask(bias);  // the bias is at the lower rail
+  const Vec reach = ones(_mm512_or_si512(range, _mm512_set1_epi32(1)));
+  free_high = _mm512_mask_min_epi32(free_high, saturates, free_high,
+                                    _mm512_mask_add_epi32(bias, below, bias, reach));
+  free_low = _mm512_mask_max_epi32(
+      free_low, saturates, free_low,
+      _mm512_mask_sub_epi32(bias, static_cast<__mmask16>(~below), bias, reach));
+}
+
 // What a running sum may reach without changing what a census says: twice the limits, rounded
 // outwards.
 struct Freedom {
@@ -427,10 +477,8 @@ inline Freedom freedom(const ChainJob& job, int64_t channel, Vec low, Vec high) 
   Vec free_high =
       _mm512_min_epi32(width_high, _mm512_max_epi32(high, load(job.greatest + channel)));
   Vec free_low = _mm512_max_epi32(width_low, _mm512_min_epi32(low, load(job.least + channel)));
-  const __mmask16 to_know =
-      _mm512_cmplt_epi32_mask(_mm512_sub_epi32(high, low), load(job.exact_below + channel));
-  free_high = _mm512_mask_mov_epi32(free_high, to_know, high);
-  free_low = _mm512_mask_mov_epi32(free_low, to_know, low);
+  if (job.starts.bias != nullptr)
+    keep_fitted_hits(job.starts, channel, low, high, free_low, free_high);
   const Vec one = _mm512_set1_epi32(1);
   return {_mm512_sub_epi32(_mm512_add_epi32(free_low, free_low), one),
           _mm512_add_epi32(_mm512_add_epi32(free_high, free_high), one)};
@@ -729,6 +777,29 @@ void count_widths(CountWidthsJob& job) {
   }
 }
 
+inline Vec bits_of(Vec number) {
+  return _mm512_sub_epi32(_mm512_set1_epi32(32), _mm512_lzcnt_epi32(number));
+}
+
+// fitted_hits of one pixel.
+void census_of_fitted(const TileCensusJob& job, int64_t pixel) {
+  Vec up_to[kTileVectors], also[kTileVectors], saturate[kTileVectors];
+  UNROLL for (int64_t v = 0; v < kTileVectors; ++v) {
+    const int64_t channel = v * kLaneChannels, at = pixel * kTileChannels + channel;
+    const Crossing c =
+        crossing(load(job.starts.bias + channel), load(job.low + at), load(job.high + at));
+    up_to[v] = bits_of(c.most);
+    also[v] = bits_of(c.differ);
+    const Vec range = _mm512_or_si512(_mm512_sub_epi32(c.high, c.low), _mm512_set1_epi32(1));
+    saturate[v] = _mm512_mask_mov_epi32(_mm512_sub_epi32(bits_of(range), _mm512_set1_epi32(1)),
+                                        c.crosses, _mm512_set1_epi32(32));
+  }
+  const int64_t to = pixel * kTileChannels;
+  store(job.wrap_up_to + to, pack_bytes(up_to[0], up_to[1], up_to[2], up_to[3]));
+  store(job.wrap_also + to, pack_bytes(also[0], also[1], also[2], also[3]));
+  store(job.saturate_up_to + to, pack_bytes(saturate[0], saturate[1], saturate[2], saturate[3]));
+}
+
 void census(const TileCensusJob& job) {
   Vec least[kTileVectors], greatest[kTileVectors];
   UNROLL for (int64_t v = 0; v < kTileVectors; ++v) {
@@ -748,6 +819,7 @@ void census(const TileCensusJob& job) {
     store(job.running + p * kTileChannels,
           pack_bytes(running[0], running[1], running[2], running[3]));
     store(job.final + p * kTileChannels, pack_bytes(final[0], final[1], final[2], final[3]));
+    if (job.starts.bias != nullptr) census_of_fitted(job, p);
   }
   UNROLL for (int64_t v = 0; v < kTileVectors; ++v) {
     store(job.least + v * kLaneChannels, least[v]);

@@ -181,7 +181,7 @@ void ByteMatmul::run_block(const ByteIfmap::Windows& windows, const Block& block
     chain.corrections = tile.corrections;
     chain.least = counted->least();
     chain.greatest = counted->greatest();
-    chain.exact_below = counted->exact_below();
+    chain.starts = counted->starts();
     chain.block_sums = workspace.block_sums.data();
     chain.block_low = workspace.block_low.data();
     chain.block_high = workspace.block_high.data();

@@ -1,6 +1,7 @@
 #include "sim/census.h"
 
 #include <algorithm>
+#include <bit>
 #include <limits>
 #include <numeric>
 #include <stdexcept>
@@ -36,6 +37,25 @@ int64_t greatest_of(const Channels& channels, Get&& get) {
 
 }  // namespace
 
+FittedHits fitted_hits(int64_t bias, int64_t low, int64_t high) {
+  const auto width = [](int64_t value) {
+    return static_cast<int>(std::bit_width(static_cast<uint64_t>(value)));
+  };
+  low = std::min(low, bias);
+  high = std::max(high, bias);
+  FittedHits hits;
+  const int differ = low < 0 && high >= 0 ? 64 : width(low ^ high);
+  // The number in (low, high] with most zeros at its end: 0, or the only odd multiple of
+  // 2^(differ - 1). Those of smaller powers lie on both sides of it, as far as there is room.
+  const int64_t middle =
+      differ == 64 ? 0 : (differ == 0 ? high : high >> (differ - 1) << (differ - 1));
+  hits.wrap_up_to = width(std::max<int64_t>(high - middle, middle - low - 1));
+  hits.wrap_also = differ == 64 ? 0 : differ;
+  const bool crosses = bias < 0 ? low < bias : high > bias;
+  hits.saturate_up_to = crosses ? FittedHits::kEvery : std::max(0, width(high - low) - 1);
+  return hits;
+}
+
 LayerCensus::LayerCensus(std::vector<int32_t> bias, const Accumulation& accumulation)
     : bias_(std::move(bias)),
       bias_mode_(accumulation.bias),
@@ -43,25 +63,29 @@ LayerCensus::LayerCensus(std::vector<int32_t> bias, const Accumulation& accumula
       per_channel_(bias_.size()) {
   for (int64_t c = 0; c < channels(); ++c) {
     Channel& channel = per_channel_[static_cast<size_t>(c)];
-    channel.running.assign(kSlots, 0);
     channel.final.assign(kSlots, 0);
-    const int64_t start = bias_[static_cast<size_t>(c)];
-    for (const OverflowPolicy policy : {OverflowPolicy::kWrap, OverflowPolicy::kSaturate}) {
-      for (int bits = kMinBits; bits < bias_bits(c); ++bits) {
-        const int64_t moved =
-            fit(start, bits, policy) - start;  // by fitting the start, in every sum
-        const int64_t half = int64_t{1} << (bits - 1);
-        channel.limits.push_back({-half - moved, half - 1 - moved});
-        channel.floors.push_back(within_int32(channel.limits.back().floor));
-        channel.ceilings.push_back(within_int32(channel.limits.back().ceiling));
-      }
-    }
-    channel.outside.assign(channel.limits.size(), 0);
+    channel.all = no_hits(c);
   }
+}
+
+LayerCensus::Hits LayerCensus::no_hits(int64_t channel) const {
+  Hits none;
+  none.running.assign(kSlots, 0);
+  if (!has_fitted_start(channel)) return none;
+  for (auto* hits : {&none.wrap_up_to, &none.wrap_also, &none.saturate_up_to})
+    hits->assign(kSlots, 0);
+  return none;
 }
 
 int LayerCensus::bias_bits(int64_t channel) const {
   return bias_mode_ == BiasMode::kPreload ? signed_bits(bias_[static_cast<size_t>(channel)]) : 0;
+}
+
+void LayerCensus::add_fitted(Hits& to, int64_t channel, int64_t low, int64_t high) const {
+  const FittedHits hits = fitted_hits(bias_[static_cast<size_t>(channel)], low, high);
+  ++to.wrap_up_to[static_cast<size_t>(hits.wrap_up_to)];
+  ++to.wrap_also[static_cast<size_t>(hits.wrap_also)];
+  ++to.saturate_up_to[static_cast<size_t>(hits.saturate_up_to)];
 }
 
 void LayerCensus::add_row(int64_t channel, int64_t count, const CensusRow<int32_t>& row,
@@ -73,16 +97,15 @@ void LayerCensus::add_row(int64_t channel, int64_t count, const CensusRow<int32_
   job.low = row.low;
   job.high = row.high;
   job.count = count;
-  job.running = to.running.data();
+  job.running = to.all.running.data();
   job.final = to.final.data();
-  job.floors = to.floors.data();
-  job.ceilings = to.ceilings.data();
-  job.limits = static_cast<int64_t>(to.floors.size());
-  job.outside = to.outside.data();
   kernels.census(job);
   to.least = std::min<int64_t>(to.least, job.least);
   to.greatest = std::max<int64_t>(to.greatest, job.greatest);
-  if (has_inner_) add_inner(to, count, row);
+  if (has_fitted_start(channel)) {
+    for (int64_t i = 0; i < count; ++i) add_fitted(to.all, channel, row.low[i], row.high[i]);
+  }
+  if (has_inner_) add_inner(channel, count, row);
 }
 
 void LayerCensus::add_image(const PrefixExtremes& image) {
@@ -106,32 +129,27 @@ void LayerCensus::add_row(int64_t channel, int64_t count, const CensusRow<int64_
   to.outputs += count;
   for (int64_t i = 0; i < count; ++i) {
     const int64_t low = row.low[i], high = row.high[i];
-    ++to.running[static_cast<size_t>(std::max(signed_bits(low), signed_bits(high)))];
+    ++to.all.running[static_cast<size_t>(std::max(signed_bits(low), signed_bits(high)))];
     ++to.final[static_cast<size_t>(signed_bits(row.sums[i]))];
     to.least = std::min(to.least, low);
     to.greatest = std::max(to.greatest, high);
-    for (size_t l = 0; l < to.limits.size(); ++l)
-      to.outside[l] += low < to.limits[l].floor || high > to.limits[l].ceiling;
+    if (has_fitted_start(channel)) add_fitted(to.all, channel, low, high);
   }
-  if (has_inner_) add_inner(to, count, row);
+  if (has_inner_) add_inner(channel, count, row);
 }
 
 template <class Integer>
-void LayerCensus::add_inner(Channel& to, int64_t count, const CensusRow<Integer>& row) {
+void LayerCensus::add_inner(int64_t channel, int64_t count, const CensusRow<Integer>& row) {
+  Channel& to = per_channel_[static_cast<size_t>(channel)];
   for (int64_t i = 0; i < count; ++i) {
     const int64_t low = row.low[i], high = row.high[i], inner_low = row.inner_low[i],
                   inner_high = row.inner_high[i];
     const auto inner =
         static_cast<size_t>(std::max(signed_bits(inner_low), signed_bits(inner_high)));
-    if (to.running_by_inner.size() <= inner) {
-      to.running_by_inner.resize(inner + 1, std::vector<int64_t>(kSlots));
-      to.outside_by_inner.resize(inner + 1, std::vector<int64_t>(to.limits.size()));
-    }
-    ++to.running_by_inner[inner]
-                         [static_cast<size_t>(std::max(signed_bits(low), signed_bits(high)))];
-    for (size_t l = 0; l < to.limits.size(); ++l) {
-      to.outside_by_inner[inner][l] += low < to.limits[l].floor || high > to.limits[l].ceiling;
-    }
+    if (to.by_inner.size() <= inner) to.by_inner.resize(inner + 1, no_hits(channel));
+    Hits& hits = to.by_inner[inner];
+    ++hits.running[static_cast<size_t>(std::max(signed_bits(low), signed_bits(high)))];
+    if (has_fitted_start(channel)) add_fitted(hits, channel, low, high);
     to.inner_least = std::min(to.inner_least, inner_low);
     to.inner_greatest = std::max(to.inner_greatest, inner_high);
   }
@@ -141,25 +159,26 @@ void LayerCensus::merge(const LayerCensus& other) {
   const auto add = [](std::vector<int64_t>& to, const std::vector<int64_t>& from) {
     for (size_t i = 0; i < to.size(); ++i) to[i] += from[i];
   };
-  for (size_t c = 0; c < per_channel_.size(); ++c) {
-    Channel& to = per_channel_[c];
-    const Channel& from = other.per_channel_[c];
+  const auto add_hits = [&](Hits& to, const Hits& from) {
+    add(to.running, from.running);
+    add(to.wrap_up_to, from.wrap_up_to);
+    add(to.wrap_also, from.wrap_also);
+    add(to.saturate_up_to, from.saturate_up_to);
+  };
+  for (int64_t c = 0; c < channels(); ++c) {
+    Channel& to = per_channel_[static_cast<size_t>(c)];
+    const Channel& from = other.per_channel_[static_cast<size_t>(c)];
     to.outputs += from.outputs;
-    to.all_outside += from.all_outside;
     to.least = std::min(to.least, from.least);
     to.greatest = std::max(to.greatest, from.greatest);
-    add(to.running, from.running);
     add(to.final, from.final);
-    add(to.outside, from.outside);
+    add_hits(to.all, from.all);
     to.inner_least = std::min(to.inner_least, from.inner_least);
     to.inner_greatest = std::max(to.inner_greatest, from.inner_greatest);
-    const size_t inner = std::max(to.running_by_inner.size(), from.running_by_inner.size());
-    to.running_by_inner.resize(inner, std::vector<int64_t>(kSlots));
-    to.outside_by_inner.resize(inner, std::vector<int64_t>(to.limits.size()));
-    for (size_t i = 0; i < from.running_by_inner.size(); ++i) {
-      add(to.running_by_inner[i], from.running_by_inner[i]);
-      add(to.outside_by_inner[i], from.outside_by_inner[i]);
-    }
+    if (to.by_inner.size() < from.by_inner.size())
+      to.by_inner.resize(from.by_inner.size(), no_hits(c));
+    for (size_t inner = 0; inner < from.by_inner.size(); ++inner)
+      add_hits(to.by_inner[inner], from.by_inner[inner]);
   }
 }
 
@@ -182,17 +201,15 @@ int64_t LayerCensus::outputs() const {
   return total;
 }
 
-size_t LayerCensus::outside_index(const Channel& channel, int bits, OverflowPolicy policy) {
-  const size_t first = policy == OverflowPolicy::kWrap ? 0 : channel.limits.size() / 2;
-  return first + static_cast<size_t>(bits - kMinBits);
+int64_t LayerCensus::hit(const Hits& from, int bits, OverflowPolicy policy, int64_t channel) const {
+  if (!is_wrap_or_saturate(policy)) throw std::logic_error("a census of another policy");
+  if (bits >= bias_bits(channel)) return above(from.running, bits);
+  if (policy == OverflowPolicy::kSaturate) return above(from.saturate_up_to, bits - 1);
+  return above(from.wrap_up_to, bits - 1) + from.wrap_also[static_cast<size_t>(bits)];
 }
 
 int64_t LayerCensus::hit(int bits, OverflowPolicy policy, int64_t channel) const {
-  if (!is_wrap_or_saturate(policy)) throw std::logic_error("a census of another policy");
-  const Channel& from = per_channel_[static_cast<size_t>(channel)];
-  if (bits < bias_bits(channel))
-    return from.all_outside + from.outside[outside_index(from, bits, policy)];
-  return above(from.running, bits);
+  return hit(per_channel_[static_cast<size_t>(channel)].all, bits, policy, channel);
 }
 
 int64_t LayerCensus::hit(int bits, OverflowPolicy policy) const {
@@ -201,10 +218,10 @@ int64_t LayerCensus::hit(int bits, OverflowPolicy policy) const {
 
 int64_t LayerCensus::inner_hit(int inner_bits, int64_t channel) const {
   if (!has_inner_) throw std::logic_error("a census without an inner chain");
-  const auto& from = per_channel_[static_cast<size_t>(channel)].running_by_inner;
+  const auto& from = per_channel_[static_cast<size_t>(channel)].by_inner;
   int64_t count = 0;
   for (size_t inner = static_cast<size_t>(inner_bits) + 1; inner < from.size(); ++inner)
-    count += std::accumulate(from[inner].begin(), from[inner].end(), int64_t{0});
+    count += std::accumulate(from[inner].running.begin(), from[inner].running.end(), int64_t{0});
   return count;
 }
 
@@ -213,15 +230,10 @@ int64_t LayerCensus::inner_hit(int inner_bits) const {
 }
 
 int64_t LayerCensus::hit(int inner_bits, int bits, OverflowPolicy policy, int64_t channel) const {
-  if (!is_wrap_or_saturate(policy)) throw std::logic_error("a census of another policy");
   int64_t count = inner_hit(inner_bits, channel);
-  const Channel& from = per_channel_[static_cast<size_t>(channel)];
-  const size_t fits = std::min(static_cast<size_t>(inner_bits) + 1, from.running_by_inner.size());
-  for (size_t inner = 0; inner < fits; ++inner) {
-    count += bits < bias_bits(channel)
-                 ? from.outside_by_inner[inner][outside_index(from, bits, policy)]
-                 : above(from.running_by_inner[inner], bits);
-  }
+  const auto& from = per_channel_[static_cast<size_t>(channel)].by_inner;
+  const size_t fits = std::min(static_cast<size_t>(inner_bits) + 1, from.size());
+  for (size_t inner = 0; inner < fits; ++inner) count += hit(from[inner], bits, policy, channel);
   return count;
 }
 
@@ -256,18 +268,17 @@ TileCensus::TileCensus(LayerCensus& census, int64_t channel, int64_t channels,
   for (int64_t c = 0; c < kTileChannels; ++c) {
     least_[c] = INT32_MAX;
     greatest_[c] = INT32_MIN;
-    exact_below_[c] = INT32_MIN;
+    bias_[c] = free_from_[c] = 0;
     if (c >= channels) continue;
     const auto& from = census.per_channel_[static_cast<size_t>(channel + c)];
     if (from.outputs > 0) {
       least_[c] = within_int32(from.least);
       greatest_[c] = within_int32(from.greatest);
     }
-    if (from.limits.empty()) continue;
-    limits_ = true;
-    // Extremes that lie 2^bits apart fit no `bits` wherever the start is: hit at all these widths.
-    all_hit_[c] = int64_t{1} << (census.bias_bits(channel + c) - 1);
-    exact_below_[c] = within_int32(all_hit_[c]);
+    if (!census.has_fitted_start(channel + c)) continue;
+    starts_ = {.bias = bias_, .free_from = free_from_};
+    bias_[c] = census.bias_[static_cast<size_t>(channel + c)];
+    free_from_[c] = within_int32(int64_t{1} << (census.bias_bits(channel + c) - 2));
   }
 }
 
@@ -275,34 +286,27 @@ TileCensus::~TileCensus() { flush(); }
 
 void TileCensus::add(int64_t count, const int32_t* sums, const int32_t* low, const int32_t* high) {
   if (pending_ + count > kPixels) flush();
-  TileCensusJob job;
-  job.sums = sums;
-  job.low = low;
-  job.high = high;
-  job.count = count;
-  job.running = running_ + pending_ * kTileChannels;
-  job.final = final_ + pending_ * kTileChannels;
-  job.least = least_;
-  job.greatest = greatest_;
-  kernels_.census(job);
+  const int64_t at = pending_ * kTileChannels;
+  kernels_.census({.sums = sums,
+                   .low = low,
+                   .high = high,
+                   .count = count,
+                   .running = running_ + at,
+                   .final = final_ + at,
+                   .least = least_,
+                   .greatest = greatest_,
+                   .starts = starts_,
+                   .wrap_up_to = wrap_up_to_ + at,
+                   .wrap_also = wrap_also_ + at,
+                   .saturate_up_to = saturate_up_to_ + at});
   pending_ += count;
-  if (!limits_) return;
-  for (int64_t c = 0; c < channels_; ++c) {
-    auto& to = census_.per_channel_[static_cast<size_t>(channel_ + c)];
-    for (int64_t p = 0; p < count; ++p) {
-      const int64_t least = low[p * kTileChannels + c], greatest = high[p * kTileChannels + c];
-      if (greatest - least >= all_hit_[c]) {
-        ++to.all_outside;
-        continue;
-      }
-      for (size_t l = 0; l < to.limits.size(); ++l)
-        to.outside[l] += least < to.limits[l].floor || greatest > to.limits[l].ceiling;
-    }
-  }
 }
 
 void TileCensus::flush() {
   if (pending_ == 0) return;
+  const auto channel = [&](int64_t c) -> LayerCensus::Channel& {
+    return census_.per_channel_[static_cast<size_t>(channel_ + c)];
+  };
   alignas(64) uint8_t counts[kCensusWidths * kTileChannels];
   const auto count = [&](const uint8_t* widths, auto&& histogram) {
     CountWidthsJob job;
@@ -311,17 +315,23 @@ void TileCensus::flush() {
     job.counts = counts;
     kernels_.count_widths(job);
     for (int64_t c = 0; c < channels_; ++c) {
-      std::vector<int64_t>& to = histogram(census_.per_channel_[static_cast<size_t>(channel_ + c)]);
+      std::vector<int64_t>& to = histogram(channel(c));
+      if (to.empty()) continue;
       for (int width = job.first; width <= job.last; ++width)
         to[static_cast<size_t>(width)] += counts[width * kTileChannels + c];
     }
   };
-  count(
-      running_, [](auto& channel) -> auto& { return channel.running; });
-  count(
-      final_, [](auto& channel) -> auto& { return channel.final; });
+  using Channel = LayerCensus::Channel;
+  using Histogram = std::vector<int64_t>;
+  count(running_, [](Channel& c) -> Histogram& { return c.all.running; });
+  count(final_, [](Channel& c) -> Histogram& { return c.final; });
+  if (starts_.bias != nullptr) {
+    count(wrap_up_to_, [](Channel& c) -> Histogram& { return c.all.wrap_up_to; });
+    count(wrap_also_, [](Channel& c) -> Histogram& { return c.all.wrap_also; });
+    count(saturate_up_to_, [](Channel& c) -> Histogram& { return c.all.saturate_up_to; });
+  }
   for (int64_t c = 0; c < channels_; ++c) {
-    auto& to = census_.per_channel_[static_cast<size_t>(channel_ + c)];
+    Channel& to = channel(c);
     to.outputs += pending_;
     to.least = std::min<int64_t>(to.least, least_[c]);
     to.greatest = std::max<int64_t>(to.greatest, greatest_[c]);

@@ -20,6 +20,19 @@ struct CensusRow {
   const Integer* inner_high = nullptr;
 };
 
+// What a bias that is preloaded does to an output at widths P that the bias does not fit, from the
+// extremes of the exact running sums. Wrapping moves every sum by the same multiple of 2^P, so an
+// addition overflows when the sums and the bias do not all lie between the same two odd multiples
+// of 2^(P-1); saturating moves the bias to a rail, so they must lie on its inner side, less than
+// 2^P from it.
+struct FittedHits {
+  static constexpr int kEvery = 32;  // widths: no bias of 32 bits is fitted at more
+  int wrap_up_to = 0;                // hit under wrap at this width and narrower ones,
+  int wrap_also = 0;                 // and at this one; 0: none
+  int saturate_up_to = 0;
+};
+FittedHits fitted_hits(int64_t bias, int64_t low, int64_t high);
+
 // The overflow census of one matmul layer: what would overflow at every accumulator width at once,
 // from the extremes of the exact running sums of one pass over the data. It holds for a reduction
 // with one chain or two, with trees only before the first one: an output is hit at width P when
@@ -69,23 +82,20 @@ class LayerCensus {
   int observed_inner_bits() const;
 
  private:
-  static constexpr int kSlots = 66;  // widths 1..65
-  // What a running sum must leave to be a hit at a width where the preloaded bias is fitted.
-  struct Limits {
-    int64_t floor, ceiling;
+  static constexpr int kSlots = 66;  // widths 0..65
+  // Numbers of outputs.
+  struct Hits {
+    std::vector<int64_t> running;  // by the width that the running sums need
+    // By the widths of FittedHits, for a channel whose bias does not fit every width.
+    std::vector<int64_t> wrap_up_to, wrap_also, saturate_up_to;
   };
   struct Channel {
     int64_t outputs = 0;
     int64_t least = std::numeric_limits<int64_t>::max();
     int64_t greatest = std::numeric_limits<int64_t>::min();
-    std::vector<int64_t> running, final;  // outputs by the width that they need
-    // Widths kMinBits..(width of the bias - 1), first all under wrap, then all under saturate.
-    std::vector<Limits> limits;
-    std::vector<int32_t> floors, ceilings;  // the same for int32 sums: limits beyond them never hit
-    std::vector<int64_t> outside;           // hits
-    int64_t all_outside = 0;                // and at all of these widths at once
-    // With an inner chain: `running` and `outside` once more, by the width that its sums need.
-    std::vector<std::vector<int64_t>> running_by_inner, outside_by_inner;
+    std::vector<int64_t> final;  // outputs by the width that the final sum needs
+    Hits all;
+    std::vector<Hits> by_inner;  // with an inner chain: by the width that its sums need
     int64_t inner_least = std::numeric_limits<int64_t>::max();
     int64_t inner_greatest = std::numeric_limits<int64_t>::min();
   };
@@ -95,12 +105,14 @@ class LayerCensus {
     for (int64_t c = 0; c < channels(); ++c) total += count(c);
     return total;
   }
+  Hits no_hits(int64_t channel) const;
+  void add_fitted(Hits& to, int64_t channel, int64_t low, int64_t high) const;
   template <class Integer>
-  static void add_inner(Channel& to, int64_t count, const CensusRow<Integer>& row);
-  // Where the hits of a width are in `outside`; bits < bias_bits(channel).
-  static size_t outside_index(const Channel& channel, int bits, OverflowPolicy policy);
+  void add_inner(int64_t channel, int64_t count, const CensusRow<Integer>& row);
+  int64_t hit(const Hits& from, int bits, OverflowPolicy policy, int64_t channel) const;
   void add_row(int64_t channel, int64_t count, const CensusRow<int64_t>& row);
   int bias_bits(int64_t channel) const;  // width from which the bias starts as it is
+  bool has_fitted_start(int64_t channel) const { return bias_bits(channel) > kMinBits; }
 
   std::vector<int32_t> bias_;
   BiasMode bias_mode_ = BiasMode::kPreload;
@@ -123,11 +135,10 @@ class TileCensus {
   // ChainJob says.
   void add(int64_t count, const int32_t* sums, const int32_t* low, const int32_t* high);
 
-  // [kTileChannels]: extremes so far, and below which distance of its extremes an output must have
-  // the true ones, for widths at which its start is fitted.
+  // [kTileChannels]: extremes so far.
   const int32_t* least() const { return least_; }
   const int32_t* greatest() const { return greatest_; }
-  const int32_t* exact_below() const { return exact_below_; }
+  const FittedStarts& starts() const { return starts_; }
 
  private:
   static constexpr int64_t kPixels = 255;
@@ -136,11 +147,12 @@ class TileCensus {
   LayerCensus& census_;
   int64_t channel_, channels_;
   const ByteKernelTable& kernels_;
-  bool limits_ = false;  // some channel has widths at which its start is fitted
+  FittedStarts starts_;
   int64_t pending_ = 0;  // pixels in the bytes
-  alignas(64) uint8_t running_[kPixels * kTileChannels], final_[kPixels * kTileChannels];
-  int64_t all_hit_[kTileChannels] = {};
-  alignas(64) int32_t least_[kTileChannels], greatest_[kTileChannels], exact_below_[kTileChannels];
+  using Bytes = uint8_t[kPixels * kTileChannels];
+  alignas(64) Bytes running_, final_, wrap_up_to_, wrap_also_, saturate_up_to_;
+  alignas(64) int32_t least_[kTileChannels], greatest_[kTileChannels], bias_[kTileChannels],
+      free_from_[kTileChannels];
 };
 
 }  // namespace widthwise

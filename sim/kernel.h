@@ -112,11 +112,6 @@ struct CensusJob {
   int64_t* running = nullptr;  // [34], by width 1..33: outputs whose running sums need it
   int64_t* final = nullptr;    // [34]: outputs whose final sum needs it
   int32_t least = INT32_MAX, greatest = INT32_MIN;  // lowered and raised by this job
-  // Outputs with low < floors[i] or high > ceilings[i], added to outside[i].
-  const int32_t* floors = nullptr;
-  const int32_t* ceilings = nullptr;
-  int64_t limits = 0;
-  int64_t* outside = nullptr;
 };
 
 // The same source compiled for several instruction sets; all give identical results.

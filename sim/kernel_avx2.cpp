@@ -34,11 +34,6 @@ inline Vec bit_and(Vec a, Vec b) { return _mm256_and_si256(a, b); }
 inline Vec load_unsigned16(const int16_t* from) {
   return _mm256_cvtepu16_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(from)));
 }
-inline int count_outside(Vec low, Vec high, Vec floor, Vec ceiling) {
-  const Vec mask =
-      _mm256_or_si256(_mm256_cmpgt_epi32(floor, low), _mm256_cmpgt_epi32(high, ceiling));
-  return __builtin_popcount(static_cast<unsigned>(_mm256_movemask_ps(_mm256_castsi256_ps(mask))));
-}
 
 }  // namespace
 }  // namespace widthwise::avx2

@@ -35,10 +35,6 @@ inline Vec load_unsigned16(const int16_t* from) {
   const __m256i values = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(from));
   return _mm512_maskz_cvtepu16_epi32(kAll, values);
 }
-inline int count_outside(Vec low, Vec high, Vec floor, Vec ceiling) {
-  const int mask = _mm512_cmplt_epi32_mask(low, floor) | _mm512_cmpgt_epi32_mask(high, ceiling);
-  return __builtin_popcount(static_cast<unsigned>(mask));
-}
 
 }  // namespace
 }  // namespace widthwise::avx512_vnni

@@ -32,10 +32,6 @@ inline Vec load_unsigned16(const int16_t* from) {
   return _mm_unpacklo_epi16(_mm_loadl_epi64(reinterpret_cast<const Vec*>(from)),
                             _mm_setzero_si128());
 }
-inline int count_outside(Vec low, Vec high, Vec floor, Vec ceiling) {
-  const Vec mask = _mm_or_si128(_mm_cmplt_epi32(low, floor), _mm_cmpgt_epi32(high, ceiling));
-  return __builtin_popcount(static_cast<unsigned>(_mm_movemask_ps(_mm_castsi128_ps(mask))));
-}
 
 }  // namespace
 }  // namespace widthwise::baseline

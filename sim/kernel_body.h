@@ -2,7 +2,6 @@
 //   Vec (int32 lanes), kLanes, kChannels, kVectors (register block),
 //   zero set load store add sub min max shift_left shift_right not_equal_ones pair_add
 //   bit_or bit_and load_unsigned16 (kLanes int16, zero-extended)
-//   count_outside (lanes with low < floor or high > ceiling)
 // Only plain pointers and loops: nothing of the standard library may be instantiated with this
 // instruction set and then be shared with code that must run without it.
 
@@ -420,18 +419,6 @@ void census(CensusJob& job) {
   }
   job.least = least;
   job.greatest = greatest;
-  for (int64_t i = 0; i < job.count; i += kLanes) {
-    int32_t low_lanes[kLanes], high_lanes[kLanes];  // past the end: never outside
-    for (int64_t lane = 0; lane < kLanes; ++lane) {
-      low_lanes[lane] = i + lane < job.count ? job.low[i + lane] : INT32_MAX;
-      high_lanes[lane] = i + lane < job.count ? job.high[i + lane] : INT32_MIN;
-    }
-    const Vec low = load(low_lanes), high = load(high_lanes);
-    for (int64_t limit = 0; limit < job.limits; ++limit) {
-      job.outside[limit] +=
-          count_outside(low, high, set(job.floors[limit]), set(job.ceilings[limit]));
-    }
-  }
 }
 
 }  // namespace widthwise::WIDTHWISE_ISA_NAMESPACE
