@@ -9,6 +9,7 @@
 
 #include "cli/demo.h"
 #include "cli/evaluate.h"
+#include "cli/overflow.h"
 #include "cli/quantize.h"
 #include "cli/run.h"
 #include "cli/terminal_progress.h"
@@ -130,6 +131,33 @@ int run(int argc, char** argv) {
                             ".npy for the network's inputs, preprocessed");
   evaluate_verb->add_flag("--json", evaluate.json, "print JSON instead of text");
 
+  OverflowRequest overflow;
+  overflow.command = demo.command;
+  CLI::App* overflow_verb = app.add_subcommand(
+      "overflow", "what every accumulator width would overflow, from one pass over a data set");
+  overflow_verb
+      ->add_option("network", overflow.network, "a quantized network: a file that ends in .onnx")
+      ->required();
+  overflow_verb
+      ->add_option("--accelerator", overflow.accelerator, "a shipped description or a .yaml file")
+      ->required();
+  overflow_verb
+      ->add_option("--data", overflow.data,
+                   "folder of IDX files or of images by class, .npy, .npz[:member]")
+      ->required();
+  overflow_verb->add_option("--labels", overflow.labels,
+                            ".npy or .npz[:member] of an array's labels");
+  overflow_verb->add_option("--subset", overflow.subset, "of a folder of IDX files")
+      ->capture_default_str();
+  overflow_verb->add_option("--preprocessing", overflow.preprocessing,
+                            "YAML; without: beside the network, of the same name");
+  overflow_verb->add_option("--images", overflow.images, "the first ones; 0: all")
+      ->capture_default_str();
+  overflow_verb->add_flag("--per-channel", overflow.per_channel,
+                          "every output channel by itself, too, in the JSON");
+  overflow_verb->add_option("--out", overflow.out, "file for the result as JSON");
+  overflow_verb->add_flag("--json", overflow.json, "print JSON instead of text");
+
   QuantizeRequest quantize;
   CLI::App* quantize_verb =
       app.add_subcommand("quantize", "a float network for an accelerator, written as ONNX");
@@ -186,6 +214,10 @@ int run(int argc, char** argv) {
   }
   if (evaluate_verb->parsed()) {
     fmt::print("{}", evaluate_network(evaluate, progress));
+    return kDone;
+  }
+  if (overflow_verb->parsed()) {
+    fmt::print("{}", overflow_census(overflow, progress));
     return kDone;
   }
   if (quantize_verb->parsed()) {

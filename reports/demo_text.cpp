@@ -15,14 +15,6 @@ std::string text(const Json& value) { return value.get<std::string>(); }
 
 }  // namespace
 
-std::string accumulation_text(const Json& precision) {
-  const auto own = std::count_if(
-      precision["layers"].begin(), precision["layers"].end(),
-      [&](const Json& layer) { return layer["accumulation"] != precision["accumulation"]; });
-  return text(precision["accumulation"]) +
-         (own == 0 ? "" : fmt::format("; {} layers state their own", own));
-}
-
 std::string cost_tables_text(const Json& cost) {
   std::string all;
   for (const Json& table : cost["tables"]) {
@@ -43,56 +35,6 @@ TextTable accuracy_table(const Json& result) {
   for (const Json& precision : result["precisions"]) {
     row(text(precision["name"]), "exact", precision["exact"]);
     row(text(precision["name"]), accumulation_text(precision), precision["described"]);
-  }
-  return table;
-}
-
-TextTable bound_table(const Json& precision) {
-  TextTable table({"layer", "operator", "ifmap", "ofmap", "K", "MACs", "operands", "textbook",
-                   "data type", "weights", "observed"});
-  for (const Json& layer : precision["layers"]) {
-    table.add({text(layer["name"]), text(layer["operator"]), extents_text(layer["ifmap_shape"]),
-               extents_text(layer["ofmap_shape"]), integer(layer["k"]), integer(layer["macs"]),
-               text(layer["ifmap_format"]) + " x " + text(layer["weight_format"]),
-               integer(layer["textbook_bits"]), integer(layer["data_type_bound_bits"]),
-               integer(layer["weight_bound_bits"]), integer(layer["observed_bits"])});
-  }
-  return table;
-}
-
-std::vector<int> shown_widths(const Json& precision, size_t most) {
-  int first = 0, last = kMinAccumulatorBits;
-  for (const Json& layer : precision["layers"])
-    last = std::max(last, layer["weight_bound_bits"].get<int>());
-  for (int bits = last; bits >= kMinAccumulatorBits; --bits) {
-    const std::string key = std::to_string(bits);
-    const bool known =
-        std::all_of(precision["layers"].begin(), precision["layers"].end(), [&](const Json& l) {
-          return l["hit_percent_wrap"].contains(key) || bits > l["data_type_bound_bits"];
-        });
-    if (!known) break;
-    first = bits;
-  }
-  std::vector<int> widths;
-  for (int bits = std::max(first, last - static_cast<int>(most) + 1); bits <= last; ++bits)
-    widths.push_back(bits);
-  return widths;
-}
-
-TextTable overflow_table(const Json& precision) {
-  const std::vector<int> widths = shown_widths(precision);
-  std::vector<std::string> header = {"layer"};
-  for (const int bits : widths) header.push_back(std::to_string(bits) + " b");
-  TextTable table(header);
-  for (const Json& layer : precision["layers"]) {
-    std::vector<std::string> row = {text(layer["name"])};
-    for (const int bits : widths) {
-      const auto found = layer["hit_percent_wrap"].find(std::to_string(bits));
-      const double percent = found == layer["hit_percent_wrap"].end() ? 0 : found->get<double>();
-      const bool proven = bits >= layer["weight_bound_bits"].get<int>();
-      row.push_back(proven ? "-" : percent_text(percent));
-    }
-    table.add(row);
   }
   return table;
 }

@@ -156,6 +156,13 @@ void LayerCensus::add_inner(int64_t channel, int64_t count, const CensusRow<Inte
 }
 
 void LayerCensus::merge(const LayerCensus& other) {
+  if (channels() == 0)
+    *this = other;
+  else
+    add_all(other);
+}
+
+void LayerCensus::add_all(const LayerCensus& other) {
   const auto add = [](std::vector<int64_t>& to, const std::vector<int64_t>& from) {
     for (size_t i = 0; i < to.size(); ++i) to[i] += from[i];
   };

@@ -52,7 +52,7 @@ class LayerCensus {
   void add_row(int64_t channel, int64_t count, const CensusRow<int32_t>& row,
                const KernelTable& kernels);
   void add_image(const PrefixExtremes& image);
-  void merge(const LayerCensus& other);  // of the same layer
+  void merge(const LayerCensus& other);  // of the same layer; an empty one becomes the other
 
   int64_t channels() const { return static_cast<int64_t>(bias_.size()); }
   int64_t outputs() const;  // samples behind every rate
@@ -105,6 +105,7 @@ class LayerCensus {
     for (int64_t c = 0; c < channels(); ++c) total += count(c);
     return total;
   }
+  void add_all(const LayerCensus& other);
   Hits no_hits(int64_t channel) const;
   void add_fitted(Hits& to, int64_t channel, int64_t low, int64_t high) const;
   template <class Integer>

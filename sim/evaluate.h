@@ -48,7 +48,7 @@ using OutputVisitor =
 // The graph has one float input, batch first (an open batch, or a fixed one, which is filled up
 // with the last image), and its first output counts: real numbers, or codes, whose loss is that of
 // the numbers that they stand for.
-// Throws InputError for other graphs.
+// Throws InputError for other graphs, and for a census of images that do not fill a fixed batch.
 Evaluation evaluate_graph(const GraphRunner& runner, const DataSet& data, Progress& progress,
                           const OutputVisitor& visit = {});
 

@@ -18,36 +18,37 @@ namespace {
 
 constexpr int64_t kBatch = 16;  // of an open batch
 
-// Counts of the multiply-accumulate nodes, in the order of the graph's nodes.
-class Counts {
+// What the multiply-accumulate nodes recorded, in the order of the graph's nodes.
+class Records {
  public:
-  explicit Counts(const Graph& graph) {
+  explicit Records(const Graph& graph) {
     for (const GraphNode& node : graph.nodes) order_.push_back(&node);
   }
-  void add(const GraphNode& node, const OverflowCounts& counts) {
+  void add(const GraphNode& node, const LayerRecord& record) {
     const std::lock_guard lock(mutex_);
-    counts_[&node].merge(counts);
+    records_[&node].merge(record);
   }
   // Takes `part` of `whole` away.
   void remove(const GraphNode& node, const OverflowCounts& counts, int64_t part, int64_t whole) {
     const auto share = [&](int64_t count) { return -count * part / whole; };
-    add(node, {.additions_overflowed = share(counts.additions_overflowed),
-               .outputs = share(counts.outputs),
-               .outputs_hit = share(counts.outputs_hit),
-               .outputs_wrong = share(counts.outputs_wrong)});
+    add(node, {.census = {},
+               .counts = {.additions_overflowed = share(counts.additions_overflowed),
+                          .outputs = share(counts.outputs),
+                          .outputs_hit = share(counts.outputs_hit),
+                          .outputs_wrong = share(counts.outputs_wrong)}});
   }
   std::vector<LayerRecord> records() const {
     std::vector<LayerRecord> records;
     for (const GraphNode* node : order_) {
-      const auto found = counts_.find(node);
-      if (found != counts_.end()) records.push_back({.census = {}, .counts = found->second});
+      const auto found = records_.find(node);
+      if (found != records_.end()) records.push_back(found->second);
     }
     return records;
   }
 
  private:
   std::vector<const GraphNode*> order_;
-  std::map<const GraphNode*, OverflowCounts> counts_;
+  std::map<const GraphNode*, LayerRecord> records_;
   std::mutex mutex_;
 };
 
@@ -119,14 +120,25 @@ Evaluation evaluate_graph(const GraphRunner& runner, const DataSet& data, Progre
   const int64_t batch = fixed ? input.shape[0] : kBatch;
   const int64_t elements = data.input_elements(), images = data.count();
   std::vector<ImageScore> scores(static_cast<size_t>(images));
-  Counts counts(graph);
+  const int64_t batches = (images + batch - 1) / batch, filled = batches * batch - images;
+  if (fixed && runner.options().census && filled > 0) {
+    throw InputError({.file = data.file(),
+                      .where = "",
+                      .field = "images",
+                      .problem = fmt::format("are {}, the network runs {} at a time, and a census "
+                                             "takes whole batches",
+                                             images, batch),
+                      .fix = fmt::format("take a multiple of {}, or export the network with an "
+                                         "open batch",
+                                         batch)});
+  }
+  Records records(graph);
   GraphRunner::Observers observers;
-  observers.counts = [&](const GraphNode& node, const OverflowCounts& seen) {
-    counts.add(node, seen);
+  observers.record = [&](const GraphNode& node, const LayerRecord& seen) {
+    records.add(node, seen);
   };
 
   tbb::enumerable_thread_specific<GraphRunner::State> states;
-  const int64_t batches = (images + batch - 1) / batch;
   tbb::parallel_for(tbb::blocked_range<int64_t>(0, batches, 1), [&](const auto& range) {
     std::vector<float> outputs, logits;
     for (int64_t b = range.begin(); b < range.end(); ++b) {
@@ -168,21 +180,21 @@ Evaluation evaluate_graph(const GraphRunner& runner, const DataSet& data, Progre
   });
 
   // The copies of the last image that filled the last batch up do not count.
-  if (const int64_t filled = batches * batch - images; fixed && filled > 0) {
+  if (fixed && filled > 0) {
     Tensor tensor(ElementType::kFloat, input.shape);
     const auto values = tensor.write<float>();
     for (int64_t i = 0; i < batch; ++i) {
       data.read(images - 1, 1,
                 values.subspan(static_cast<size_t>(i * elements), static_cast<size_t>(elements)));
     }
-    observers.counts = [&](const GraphNode& node, const OverflowCounts& seen) {
-      counts.remove(node, seen, filled, batch);
+    observers.record = [&](const GraphNode& node, const LayerRecord& seen) {
+      records.remove(node, seen.counts, filled, batch);
     };
     runner.run({{input.name, tensor}}, observers, states.local());
   }
 
   Evaluation evaluation = summarize(scores);
-  evaluation.records = counts.records();
+  evaluation.records = records.records();
   evaluation.seconds =
       std::chrono::duration<double>(std::chrono::steady_clock::now() - started).count();
   return evaluation;

@@ -11,6 +11,7 @@
 #include "models/quantized_operands.h"
 #include "quant/quantized_import.h"
 #include "sim/kernel.h"
+#include "sim/matmul_runner.h"
 
 namespace widthwise {
 
@@ -46,6 +47,7 @@ std::unique_ptr<NodeLayer> node_layer(const Graph& graph, const GraphNode& node,
   auto made = std::make_unique<NodeLayer>();
   RunOptions run;
   run.count = options.count;
+  run.census = options.census;
   run.kernels = options.kernels;
   if (options.datapath != nullptr) {
     made->datapath = *options.datapath;
@@ -138,6 +140,8 @@ GraphRunner::GraphRunner(const Graph& graph, const GraphRunOptions& options)
     Step step;
     step.node = &node;
     step.op = &checked_operator(NodeView(graph, node, none));
+    if (options.census && step.op->mac != nullptr)
+      check_census(accumulation(node), fmt::format("node '{}' ({})", node.name, node.op_type));
     step.constant_weights =
         !node.inputs.empty() &&
         std::all_of(node.inputs.begin() + 1, node.inputs.end(), [&](const std::string& value) {
@@ -208,7 +212,7 @@ std::vector<Tensor> GraphRunner::run_step(const Step& step,
                                           const std::vector<const Tensor*>& inputs,
                                           const Observers& observers, State& state) const {
   const NodeView view(graph_, *step.node, inputs);
-  const bool on_datapath = options_.datapath != nullptr || options_.count;
+  const bool on_datapath = options_.datapath != nullptr || records();
   for (size_t i = 1; i < step.node->outputs.size() && step.op->mac != nullptr; ++i) {
     if (!step.node->outputs[i].empty())
       view.refuse(fmt::format("output {} '{}'", i, step.node->outputs[i]), "is not supported",
@@ -230,6 +234,9 @@ std::vector<Tensor> GraphRunner::run_mac(const Step& step, const NodeView& view,
   const std::vector<IntegerMatmul> matmuls = step.op->mac->matmuls(view);
   IntegerSums all;
   for (const IntegerMatmul& matmul : matmuls) {
+    if (options_.census && matmul.bias != matmuls[0].bias)
+      view.refuse("bias", "is another one for every row, a census knows one per output channel",
+                  "add it by an operator of its own");
     if (options_.datapath != nullptr) check_operands(*step.node, matmul);
     std::unique_ptr<IntegerAccumulator> own;
     const bool keep = step.constant_weights && matmuls.size() == 1;
@@ -241,14 +248,19 @@ std::vector<Tensor> GraphRunner::run_mac(const Step& step, const NodeView& view,
     all.values.insert(all.values.end(), sums.values.begin(), sums.values.end());
     all.overflow_counts.insert(all.overflow_counts.end(), sums.overflow_counts.begin(),
                                sums.overflow_counts.end());
-    all.counts.merge(sums.counts);
+    all.record.merge(sums.record);
   }
-  if (observers.counts) observers.counts(*step.node, all.counts);
+  if (observers.record) observers.record(*step.node, all.record);
   if (observers.mac)
-    observers.mac({*step.node, shapes.at(0), all.values, all.overflow_counts, all.counts});
+    observers.mac({*step.node, shapes.at(0), all.values, all.overflow_counts, all.record.counts});
   constexpr RequantizeConfig kFloat32{.kind = RequantizeConfig::Kind::kFloat32};
   return step.op->mac->finish(
       view, all.values, options_.datapath != nullptr ? options_.datapath->requantize : kFloat32);
+}
+
+Accumulation GraphRunner::accumulation(const GraphNode& node) const {
+  return options_.datapath != nullptr ? options_.datapath->layer_accumulation(node.name)
+                                      : exact_accumulation({});
 }
 
 const IntegerAccumulator* GraphRunner::accumulator(const Step& step, const IntegerMatmul& matmul,
@@ -256,12 +268,13 @@ const IntegerAccumulator* GraphRunner::accumulator(const Step& step, const Integ
                                                    std::unique_ptr<IntegerAccumulator>& own) const {
   const KernelTable& kernels = options_.kernels != nullptr ? *options_.kernels : default_kernels();
   const auto make = [&] {
-    if (options_.datapath == nullptr && !options_.count)
+    using Record = IntegerAccumulator::Record;
+    if (options_.datapath == nullptr && !records())
       return std::make_unique<IntegerAccumulator>(matmul, kernels);
-    const Accumulation accumulation = options_.datapath != nullptr
-                                          ? options_.datapath->layer_accumulation(step.node->name)
-                                          : exact_accumulation({});
-    return std::make_unique<IntegerAccumulator>(matmul, accumulation, options_.count, kernels);
+    const Record record = options_.census  ? Record::kCensus
+                          : options_.count ? Record::kCounts
+                                           : Record::kNothing;
+    return std::make_unique<IntegerAccumulator>(matmul, accumulation(*step.node), record, kernels);
   };
   if (!keep) {
     own = make();
@@ -291,9 +304,9 @@ std::optional<std::vector<Tensor>> GraphRunner::run_layer(const Step& step, cons
   const QuantizedTensor& ofmap = network.tensor(network.output);
   const int64_t images = ifmap.shape()[0];
   copy_codes(ifmap, state.ifmap);
-  LayerRecord record;  // without a census
+  LayerRecord record = step.layer->runner->empty_record();
   step.layer->runner->run({&state.ifmap}, state.ofmap, images, state.workspace, record);
-  if (observers.counts) observers.counts(*step.node, record.counts);
+  if (observers.record) observers.record(*step.node, record);
   Shape shape = ofmap.shape;
   shape.insert(shape.begin(), images);
   const auto operands = quantized_operands(*step.node);

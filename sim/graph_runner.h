@@ -17,7 +17,10 @@ namespace widthwise {
 struct GraphRunOptions {
   // Null: sums are exact whatever their width, and requantizers are float32, as ONNX Runtime's.
   const Datapath* datapath = nullptr;
-  bool count = false;                    // overflowing additions of every multiply-accumulate node
+  // Overflowing additions, outputs hit and wrong at every multiply-accumulate node; or a census of
+  // each, whose sums are exact (see RunOptions).
+  bool count = false;
+  bool census = false;
   const KernelTable* kernels = nullptr;  // null: default_kernels()
 };
 
@@ -38,7 +41,8 @@ std::vector<GraphValue> used_inputs(const Graph& graph);
 // outlive it. Thread-safe; memory is that of the values that are still to be read.
 class GraphRunner {
  public:
-  // Throws InputError for operators that are not known, before any work is done.
+  // Throws InputError for operators that are not known, and for a census of stages or policies that
+  // it does not cover, before any work is done.
   explicit GraphRunner(const Graph& graph, const GraphRunOptions& options = {});
   ~GraphRunner();
 
@@ -47,8 +51,8 @@ class GraphRunner {
   struct Observers {
     std::function<void(const std::string& value, const Tensor& tensor)> value;
     std::function<void(const MacObservation& observation)> mac;
-    // Counts alone, which leaves the sums inside the kernels.
-    std::function<void(const GraphNode& node, const OverflowCounts& counts)> counts;
+    // What was recorded alone, which leaves the sums inside the kernels.
+    std::function<void(const GraphNode& node, const LayerRecord& record)> record;
   };
   // Scratch memory of one thread, kept from run to run.
   struct State {
@@ -64,6 +68,7 @@ class GraphRunner {
   Tensors run(const Tensors& inputs, const Observers& observers, State& state) const;
 
   const Graph& graph() const { return graph_; }
+  const GraphRunOptions& options() const { return options_; }
 
  private:
   struct Step;
@@ -76,6 +81,8 @@ class GraphRunner {
   const IntegerAccumulator* accumulator(const Step& step, const IntegerMatmul& matmul, bool keep,
                                         std::unique_ptr<IntegerAccumulator>& own) const;
   void check_operands(const GraphNode& node, const IntegerMatmul& matmul) const;
+  Accumulation accumulation(const GraphNode& node) const;
+  bool records() const { return options_.count || options_.census; }
 
   const Graph& graph_;
   GraphRunOptions options_;

@@ -30,15 +30,7 @@ class CodeSink : public PanelSink {
 
   void panel(int64_t channel, int64_t first, int64_t count, const PanelSums& panel) override {
     const int32_t* sums = panel.sums;
-    if (census != nullptr) {
-      census->add_row(channel, count,
-                      {.sums = sums,
-                       .low = panel.low,
-                       .high = panel.high,
-                       .inner_low = panel.inner_low,
-                       .inner_high = panel.inner_high},
-                      kernels_);
-    }
+    if (census != nullptr) census->add_row(channel, count, census_row(panel), kernels_);
     if (counts != nullptr) count_panel(channel, first, count, sums, panel.counts);
     int32_t wrapped[kMostPanelPixels], codes[kMostPanelPixels];
     if (wrap_bits > 0 && wrap_bits < 32) {
@@ -117,16 +109,8 @@ class MatmulRunner : public LayerRunner {
                                  datapath.requantize, ofmap.zero_point, layer.q_min, layer.q_max,
                                  kernels);
     }
-    if (census_ && !suits_census(accumulation_)) {
-      throw InputError({.file = "",
-                        .where = "layer '" + layer.name + "'",
-                        .field = "accumulation.stages",
-                        .problem = "are [" + accumulation_.describe() +
-                                   "], a census covers one or two chains, and trees before them",
-                        .fix = "describe such stages, or evaluate each width by itself"});
-    }
     if (census_) {
-      check_census_policies();
+      check_census(accumulation_, "layer '" + layer_.name + "'");
       if (CodeTensor::fits_bytes(ofmap.format)) {
         path_.bytes = pack_bytes(layer, ifmap_, accumulation_, KernelMode::kCensus, kernels);
       }
@@ -146,6 +130,7 @@ class MatmulRunner : public LayerRunner {
   }
 
   LayerRecord empty_record() const override {
+    if (!census_) return {};
     return {.census = LayerCensus(layer_.bias, accumulation_), .counts = {}};
   }
 
@@ -186,20 +171,6 @@ class MatmulRunner : public LayerRunner {
       sink.exact = &exact->sums;
     }
     path_.packed->run(codes, images, workspace, sink);
-  }
-
-  // A census says what wrap and saturate do at each width; of the other policies it says nothing.
-  void check_census_policies() const {
-    for (size_t i = 0; i < accumulation_.stages.size(); ++i) {
-      const Stage& stage = accumulation_.stages[i];
-      if (stage.kind == Stage::Kind::kTree || is_wrap_or_saturate(stage.overflow)) continue;
-      throw InputError({.file = "",
-                        .where = "layer '" + layer_.name + "'",
-                        .field = fmt::format("accumulation.stages[{}].overflow", i),
-                        .problem = fmt::format("is {}, a census covers wrap and saturate",
-                                               overflow_policy_name(stage.overflow)),
-                        .fix = "state one of them, or evaluate each width by itself"});
-    }
   }
 
   void run_reference(std::span<const int32_t> codes, std::span<int32_t> ofmap, int64_t images,
@@ -249,6 +220,30 @@ class MatmulRunner : public LayerRunner {
 };
 
 }  // namespace
+
+void check_census(const Accumulation& accumulation, const std::string& where) {
+  const auto refuse = [&](std::string field, std::string problem, std::string fix) {
+    throw InputError({.file = "",
+                      .where = where,
+                      .field = std::move(field),
+                      .problem = std::move(problem),
+                      .fix = std::move(fix)});
+  };
+  if (!suits_census(accumulation)) {
+    refuse("accumulation.stages",
+           "are [" + accumulation.describe() +
+               "], a census covers one or two chains, and trees before them",
+           "describe such stages, or evaluate each width by itself");
+  }
+  for (size_t i = 0; i < accumulation.stages.size(); ++i) {
+    const Stage& stage = accumulation.stages[i];
+    if (stage.kind == Stage::Kind::kTree || is_wrap_or_saturate(stage.overflow)) continue;
+    refuse(fmt::format("accumulation.stages[{}].overflow", i),
+           fmt::format("is {}, a census covers wrap and saturate",
+                       overflow_policy_name(stage.overflow)),
+           "state one of them, or evaluate each width by itself");
+  }
+}
 
 std::unique_ptr<LayerRunner> make_matmul_runner(const QuantizedNetwork& network,
                                                 const QuantizedLayer& layer,

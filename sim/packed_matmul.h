@@ -8,6 +8,7 @@
 
 #include "core/accumulation.h"
 #include "quant/quantized_network.h"
+#include "sim/census.h"
 #include "sim/kernel.h"
 
 namespace widthwise {
@@ -21,6 +22,14 @@ struct PanelSums {
   const int32_t* inner_high = nullptr;
   const int32_t* counts = nullptr;  // overflowing additions
 };
+
+inline CensusRow<int32_t> census_row(const PanelSums& panel) {
+  return {.sums = panel.sums,
+          .low = panel.low,
+          .high = panel.high,
+          .inner_low = panel.inner_low,
+          .inner_high = panel.inner_high};
+}
 
 // Receives the sums of one output channel, a panel of pixels at a time: `count` pixels from `first`
 // on, counted over images, then rows, then columns. The arrays hold a whole panel, of which the

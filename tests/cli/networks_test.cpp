@@ -1,8 +1,9 @@
-// The built program on networks: run, inspect, evaluate, quantize.
+// The built program on networks: run, inspect, evaluate, overflow, quantize.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <unistd.h>
 
+#include <cmath>
 #include <nlohmann/json.hpp>
 #include <set>
 #include <thread>
@@ -517,6 +518,105 @@ TEST_F(Networks, EvaluateIsInterrupted) {
   EXPECT_EQ(outcome.exit_code, 130) << outcome.err;
   EXPECT_EQ(outcome.out, "");
   EXPECT_EQ(entries(), before);
+}
+
+TEST_F(Networks, OverflowTakesACensusOfEveryNode) {
+  image_network("net");
+  image_data(37);
+  accelerator();
+  const Arguments start = {"overflow", "net.onnx", "--accelerator", "acc.yaml",
+                           "--data",   "data.npy", "--labels",      "labels.npy"};
+  const auto with = [&](const Arguments& more) {
+    Arguments all = start;
+    all.insert(all.end(), more.begin(), more.end());
+    return all;
+  };
+  const Json census =
+      Json::parse(done(with({"--json", "--out", "result.json", "--per-channel"})).out);
+  EXPECT_EQ(census, json("result.json"));
+  EXPECT_EQ(census["images"], 37);
+  // Its sums are exact, so it has the accuracy of exact sums.
+  const Json exact = Json::parse(
+      done({"evaluate", "net.onnx", "--data", "data.npy", "--labels", "labels.npy", "--json"}).out);
+  EXPECT_EQ(census["top1_percent"], exact["top1_percent"]);
+  EXPECT_EQ(census["mean_loss"], exact["mean_loss"]);
+  // What a run at one width counts in the first layer, whose ifmap is that of the census.
+  const Json seen = Json::parse(
+      done({"evaluate", "net.onnx", "--data", "data.npy", "--accelerator", "acc.yaml", "--json"})
+          .out);
+  ASSERT_EQ(census["layers"].size(), 2U);
+  const Json& conv = census["layers"][0];
+  EXPECT_EQ(conv["name"], "conv");
+  EXPECT_EQ(conv["outputs"], 37 * 8);
+  const auto percent = [](const Json& hit, const Json& outputs) {
+    return 100 * hit.get<double>() / outputs.get<double>();
+  };
+  EXPECT_GT(seen["layers"][0]["outputs_hit"], 0);
+  EXPECT_DOUBLE_EQ(conv["hit_percent_saturate"]["12"],
+                   percent(seen["layers"][0]["outputs_hit"], conv["outputs"]));
+  EXPECT_NEAR(conv["zero_upper_bound_percent"], 100 * (1 - std::pow(0.05, 1.0 / (37 * 8))), 1e-9);
+  double sum = 0;
+  ASSERT_EQ(conv["channels"].size(), 2U);
+  for (const Json& channel : conv["channels"]) {
+    EXPECT_EQ(channel["outputs"], 37 * 4);
+    EXPECT_GE(channel["observed_least"], conv["observed_least"]);
+    sum += channel["hit_percent_saturate"]["12"].get<double>() / 2;
+  }
+  EXPECT_DOUBLE_EQ(sum, conv["hit_percent_saturate"]["12"]);
+  EXPECT_THAT(done(start).out, AllOf(HasSubstr("net: 37 images of data.npy"), HasSubstr("conv"),
+                                     HasSubstr("fc"), HasSubstr("observed")));
+  const Json few = Json::parse(done(with({"--images", "5", "--json"})).out);
+  EXPECT_EQ(few["layers"][0]["outputs"], 5 * 8);
+  EXPECT_FALSE(few["layers"][0].contains("channels"));
+
+  refused(with({"--images", "38"}), {"--images is 38"});
+  refused(with({"--out", "none/r.json"}), {"none/r.json: cannot be written"});
+  image_network("net", 8);
+  refused(start, {"data.npy: images are 37", "runs 8 at a time", "multiple of 8"});
+  EXPECT_EQ(Json::parse(done(with({"--images", "32", "--json"})).out)["images"], 32);
+}
+
+TEST_F(Networks, OverflowOfTwoChains) {
+  image_network("net");
+  image_data(20);
+  const std::string chain = "{kind: chain, length: all, bits: 12, overflow: saturate}";
+  const auto described = [&](const std::string& before) {
+    accelerator(chain, before + chain);
+    std::string yaml = text("acc.yaml");
+    yaml.replace(yaml.find("dot_tree"), 8, "systolic_ws");
+    write_file(folder_ / "acc.yaml", yaml);
+  };
+  described("{kind: chain, length: 4, bits: 10, overflow: wrap}, ");
+  const Arguments start = {"overflow", "net.onnx", "--accelerator",
+                           "acc.yaml", "--data",   "data.npy"};
+  Arguments as_json = start;
+  as_json.push_back("--json");
+  const Json conv = Json::parse(done(as_json).out)["layers"][0];
+  const Json seen = Json::parse(
+      done({"evaluate", "net.onnx", "--data", "data.npy", "--accelerator", "acc.yaml", "--json"})
+          .out)["layers"][0];
+  EXPECT_GT(seen["outputs_hit"], 0);
+  EXPECT_DOUBLE_EQ(conv["pair_hit_percent_saturate"]["10"]["12"],
+                   100 * seen["outputs_hit"].get<double>() / seen["outputs"].get<double>());
+  EXPECT_GT(conv["inner_hit_percent"]["8"], 0);
+  const std::string widest = std::to_string(conv["observed_inner_bits"].get<int>());
+  EXPECT_EQ(conv["inner_hit_percent"][widest], 0);
+  EXPECT_EQ(conv["pair_hit_percent_saturate"][widest], conv["hit_percent_saturate"]);
+  EXPECT_THAT(done(start).out, HasSubstr("inner chain"));
+  const std::string more = "{kind: chain, length: 2, bits: 10, overflow: wrap}, ";
+  described(more + more);
+  refused(start, {"node 'conv'", "accumulation.stages are", "one or two chains"});
+}
+
+TEST_F(Networks, OverflowNeedsIntegers) {
+  QuantizedBuilder b({kOpen, 16}, 13);
+  b.random("w", {16, 3});
+  b.node("MatMul", {"x", "w"}).set_name("fc");
+  b.output("y");
+  network("net", b);
+  image_data(4);
+  refused({"overflow", "net.onnx", "--accelerator", "edge-int8", "--data", "data.npy"},
+          {"net.onnx: --accelerator is given", "not quantized"});
 }
 
 TEST_F(Networks, QuantizeAndEvaluateWhatItWrites) {

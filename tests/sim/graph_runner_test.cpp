@@ -155,8 +155,8 @@ void expect_all_ways_agree(const Graph& graph, const Datapath& datapath, const T
     const GraphRunner runner(graph, {.datapath = &datapath, .count = count, .kernels = &kernels});
     std::map<std::string, OverflowCounts> counts;
     GraphRunner::Observers only_counts, all;
-    only_counts.counts = [&](const GraphNode& node, const OverflowCounts& seen) {
-      counts[node.name].merge(seen);
+    only_counts.record = [&](const GraphNode& node, const LayerRecord& seen) {
+      counts[node.name].merge(seen.counts);
     };
     std::set<std::string> seen_nodes;
     all.mac = [&](const MacObservation& seen) {
@@ -237,6 +237,52 @@ const PathCase kPaths[] = {
     {"WrapSignMagnitude", {{.bits = 12, .overflow = OverflowPolicy::kWrapSignMagnitude}}}};
 INSTANTIATE_TEST_SUITE_P(Stages, GraphPaths, testing::ValuesIn(kPaths),
                          [](const auto& test) { return test.param.name; });
+
+// One node is narrow, all before it are exact: what it counts is what the census says of it.
+TEST(GraphRunner, TheCensusOfANodeIsWhatARunOfEachWidthCounts) {
+  const Shape shape = {kOpen, 3, 5, 4};
+  const Graph graph = all_products(shape);
+  const Tensor x = images(shape, 3, 5);
+  const Accumulation wide{.stages = {Stage{.bits = 32}}};
+  const Datapath exact = datapath_of(wide);
+  for (const KernelTable* kernels : supported_kernels()) {
+    const GraphRunner runner(graph, {.datapath = &exact, .census = true, .kernels = kernels});
+    std::map<std::string, LayerCensus> layers, sums;
+    GraphRunner::Observers alone, with_sums;
+    alone.record = [&](const GraphNode& node, const LayerRecord& record) {
+      layers[node.name] = record.census;
+    };
+    with_sums.record = [&](const GraphNode& node, const LayerRecord& record) {
+      sums[node.name] = record.census;
+    };
+    with_sums.mac = [](const MacObservation&) {};
+    EXPECT_EQ(runner.run({{"x", x}}, alone), runner.run({{"x", x}}, with_sums));
+    const PlainGraph plain(graph, exact, {{"x", x}});
+    EXPECT_EQ(layers.size(), plain.sums.size());
+    int64_t hits = 0;
+    for (const auto& [name, census] : layers) {
+      for (const OverflowPolicy policy : {kWrap, kSaturate}) {
+        for (int bits = 6; bits <= 20; bits += 2) {
+          Datapath narrow = exact;
+          narrow.layers[name].accumulation = wide.with_outermost(bits, policy);
+          const GraphRunner counting(graph, {.datapath = &narrow, .count = true});
+          int64_t hit = -1;
+          GraphRunner::Observers observers;
+          observers.record = [&, own = name](const GraphNode& node, const LayerRecord& record) {
+            if (node.name == own) hit = record.counts.outputs_hit;
+          };
+          counting.run({{"x", x}}, observers);
+          EXPECT_EQ(census.hit(bits, policy), hit) << name << " @ " << bits;
+          EXPECT_EQ(sums.at(name).hit(bits, policy), hit) << name << " @ " << bits;
+          hits += hit;
+        }
+      }
+      EXPECT_EQ(sums.at(name).least(), census.least()) << name;
+      EXPECT_EQ(sums.at(name).greatest(), census.greatest()) << name;
+    }
+    EXPECT_GT(hits, 0);
+  }
+}
 
 TEST(GraphRunner, EveryRequantizer) {
   using Kind = RequantizeConfig::Kind;
