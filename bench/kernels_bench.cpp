@@ -5,99 +5,13 @@
 #include <fmt/format.h>
 
 #include <cstdlib>
-#include <random>
 
 #include "bench/onednn_convolution.h"
-#include "sim/byte_layer.h"
+#include "bench/single_layer.h"
 #include "sim/layer_runner.h"
 
 namespace widthwise {
 namespace {
-
-struct LayerCase {
-  const char* name;
-  int64_t ifmaps, ofmaps, size, kernel, groups;
-};
-constexpr LayerCase kLayers[] = {
-    {"conv3x3_64_64_at56", 64, 64, 56, 3, 1},   {"conv3x3_256_256_at14", 256, 256, 14, 3, 1},
-    {"conv3x3_512_512_at7", 512, 512, 7, 3, 1}, {"conv1x1_256_512_at14", 256, 512, 14, 1, 1},
-    {"fc_512_1000", 512, 1000, 1, 1, 1},        {"depthwise3x3_256_at14", 256, 256, 14, 3, 256},
-};
-
-// kRelu: Laplace weights; half of the ifmap's codes are 0, the rest half-normal. kDense: all codes
-// are as likely, weights and ifmap.
-enum class Data { kRelu, kDense };
-constexpr std::pair<const char*, Data> kData[] = {{"relu", Data::kRelu}, {"dense", Data::kDense}};
-
-struct Layer {
-  QuantizedNetwork network;
-  std::vector<int32_t> codes;
-  const QuantizedLayer& layer() const { return network.layers[0]; }
-  const MatmulWorkload& workload() const { return std::get<MatmulWorkload>(layer().workload); }
-  // As the layer before leaves them.
-  CodeTensor ifmap() const {
-    const Window& w = workload().window;
-    const int64_t pixels = w.ifmap_rows * w.ifmap_cols;
-    CodeTensor planes, made;
-    planes.assign_planes(codes);
-    std::vector<uint8_t> scratch;
-    const CodeTensor::Shape shape{1, w.ifmap_channels, pixels};
-    const auto bytes = planes.bytes(shape, 0, scratch);
-    std::copy(bytes.begin(), bytes.end(), made.write_bytes(shape, 0).begin());
-    return made;
-  }
-};
-
-Layer make_layer(const LayerCase& c, Data data) {
-  std::mt19937 random(1);
-  MatmulWorkload workload;
-  workload.groups = c.groups;
-  Window& w = workload.window;
-  w.ifmap_channels = c.ifmaps;
-  w.ofmap_channels = c.ofmaps;
-  w.ifmap_rows = w.ifmap_cols = w.ofmap_rows = w.ofmap_cols = c.size;
-  w.kernel_rows = w.kernel_cols = c.kernel;
-  w.pad_top = w.pad_left = w.pad_bottom = w.pad_right = c.kernel / 2;
-  QuantizedLayer layer;
-  layer.name = c.name;
-  layer.operator_type = "Conv";
-  layer.workload = workload;
-  layer.ifmaps = {0};
-  layer.ofmap = 1;
-  layer.q_max = 255;
-  layer.weight_format = {8, true};
-  layer.weight_scales = {1};
-  layer.bias.assign(static_cast<size_t>(c.ofmaps), 0);
-  std::exponential_distribution<double> magnitude(1.0 / 18);
-  for (int64_t i = 0; i < workload.weight_elements(); ++i) {
-    const int code = data == Data::kRelu ? std::min(127, static_cast<int>(magnitude(random)))
-                                         : static_cast<int>(random() % 128);
-    layer.weights.push_back(random() % 2 != 0 ? code : -code);
-  }
-  Layer made;
-  std::normal_distribution<double> value(0, 60);
-  for (int64_t i = 0; i < w.ifmap_elements(); ++i) {
-    made.codes.push_back(data == Data::kRelu ? std::clamp(static_cast<int>(value(random)), 0, 255)
-                                             : static_cast<int>(random() % 256));
-  }
-  const TensorQuantization u8{.format = {8, false}, .scale = 1, .zero_point = 0};
-  made.network.tensors = {{"ifmap", {c.ifmaps, c.size, c.size}, u8},
-                          {"ofmap", {c.ofmaps, c.size, c.size}, u8}};
-  made.network.tensors[1].quantization.scale = 100;
-  made.network.input = 0;
-  made.network.output = 1;
-  made.network.layers = {layer};
-  return made;
-}
-
-Accumulation accumulation(int64_t lanes, int bits, OverflowPolicy policy) {
-  Accumulation made;
-  made.stages = {Stage{.bits = bits, .overflow = policy}};
-  if (lanes > 1) {
-    made.stages.insert(made.stages.begin(), Stage{.kind = Stage::Kind::kTree, .length = lanes});
-  }
-  return made;
-}
 
 void set_rate(benchmark::State& state, const MatmulWorkload& workload) {
   state.counters["GMAC/s"] = benchmark::Counter(static_cast<double>(workload.additions()) * 1e-9,
@@ -106,38 +20,20 @@ void set_rate(benchmark::State& state, const MatmulWorkload& workload) {
 
 void run_onednn(benchmark::State& state, const LayerCase& c, Data data,
                 OneDnnConvolution::Ofmap ofmap) {
-  const Layer layer = make_layer(c, data);
+  const SingleLayer layer(c, data);
   OneDnnConvolution convolution(layer.workload(), 1, layer.layer().weights, ofmap);
   convolution.set_ifmap(layer.codes);
   for (auto _ : state) convolution.run();
   set_rate(state, layer.workload());
 }
 
-// Keeps the sums, [pixels, channels], as oneDNN does.
-class SumsByPixel : public TileSink {
- public:
-  explicit SumsByPixel(const Window& w)
-      : values(static_cast<size_t>(w.ofmap_elements())), channels_(w.ofmap_channels) {}
-  void tile(int64_t channel, int64_t channels, int64_t pixel, int64_t count,
-            const int32_t* sums) override {
-    for (int64_t p = 0; p < count; ++p) {
-      std::copy_n(sums + p * kTileChannels, channels,
-                  values.begin() + (pixel + p) * channels_ + channel);
-    }
-  }
-  std::vector<int32_t> values;
-
- private:
-  int64_t channels_;
-};
-
-std::shared_ptr<const ByteLayer> exact_bytes(const Layer& layer) {
-  return pack_bytes(layer.layer(), layer.network.tensors[0].quantization, {}, KernelMode::kExact,
+std::shared_ptr<const ByteLayer> exact_bytes(const SingleLayer& layer) {
+  return pack_bytes(layer.layer(), layer.ifmap_quantization(), {}, KernelMode::kExact,
                     default_kernels());
 }
 
 void run_sums(benchmark::State& state, const LayerCase& c, Data data) {
-  const Layer layer = make_layer(c, data);
+  const SingleLayer layer(c, data);
   const auto packed = exact_bytes(layer);
   if (!packed) return state.SkipWithError("no kernels for bytes on this machine");
   const CodeTensor ifmap = layer.ifmap();
@@ -150,7 +46,7 @@ void run_sums(benchmark::State& state, const LayerCase& c, Data data) {
 
 void run_path(benchmark::State& state, const LayerCase& c, Data data, const Accumulation& stages,
               bool census) {
-  const Layer layer = make_layer(c, data);
+  const SingleLayer layer(c, data);
   Datapath path;
   path.accumulation = stages;
   const auto runner =
@@ -212,7 +108,7 @@ void register_all() {
 // The peer computes the same sums, or its speed says nothing.
 void check_peer() {
   for (const LayerCase& c : kLayers) {
-    const Layer layer = make_layer(c, Data::kDense);
+    const SingleLayer layer(c, Data::kDense);
     const Window& w = layer.workload().window;
     const auto packed = exact_bytes(layer);
     if (!packed) return;
