@@ -18,9 +18,7 @@ void set_rate(benchmark::State& state, const MatmulWorkload& workload) {
                                                 benchmark::Counter::kIsIterationInvariantRate);
 }
 
-void run_onednn(benchmark::State& state, const LayerCase& c, Data data,
-                OneDnnConvolution::Ofmap ofmap) {
-  const SingleLayer layer(c, data);
+void run_onednn(benchmark::State& state, const SingleLayer& layer, OneDnnConvolution::Ofmap ofmap) {
   OneDnnConvolution convolution(layer.workload(), 1, layer.layer().weights, ofmap);
   convolution.set_ifmap(layer.codes);
   for (auto _ : state) convolution.run();
@@ -32,8 +30,7 @@ std::shared_ptr<const ByteLayer> exact_bytes(const SingleLayer& layer) {
                     default_kernels());
 }
 
-void run_sums(benchmark::State& state, const LayerCase& c, Data data) {
-  const SingleLayer layer(c, data);
+void run_sums(benchmark::State& state, const SingleLayer& layer) {
   const auto packed = exact_bytes(layer);
   if (!packed) return state.SkipWithError("no kernels for bytes on this machine");
   const CodeTensor ifmap = layer.ifmap();
@@ -44,9 +41,8 @@ void run_sums(benchmark::State& state, const LayerCase& c, Data data) {
   set_rate(state, layer.workload());
 }
 
-void run_path(benchmark::State& state, const LayerCase& c, Data data, const Accumulation& stages,
+void run_path(benchmark::State& state, const SingleLayer& layer, const Accumulation& stages,
               bool census) {
-  const SingleLayer layer(c, data);
   Datapath path;
   path.accumulation = stages;
   const auto runner =
@@ -57,6 +53,32 @@ void run_path(benchmark::State& state, const LayerCase& c, Data data, const Accu
   CodeTensor ofmap;
   for (auto _ : state) runner->run({&ifmap}, ofmap, 1, workspace, record);
   set_rate(state, layer.workload());
+}
+
+// The peer computes the same sums, or its speed says nothing.
+void check_peer(const SingleLayer& layer) {
+  const Window& w = layer.workload().window;
+  const auto packed = exact_bytes(layer);
+  if (!packed) return;
+  OneDnnConvolution convolution(layer.workload(), 1, layer.layer().weights,
+                                OneDnnConvolution::Ofmap::kSums);
+  convolution.set_ifmap(layer.codes);
+  convolution.run();
+  const CodeTensor ifmap = layer.ifmap();
+  SumsByPixel sums(w);
+  Workspace workspace;
+  packed->run(ifmap.as_bytes()->values, 1, workspace, sums);
+  const std::vector<int32_t> planes = convolution.sums();
+  for (int64_t p = 0; p < w.ofmap_pixels(); ++p) {
+    for (int64_t oc = 0; oc < w.ofmap_channels; ++oc) {
+      if (planes[static_cast<size_t>(oc * w.ofmap_pixels() + p)] ==
+          sums.values[static_cast<size_t>(p * w.ofmap_channels + oc)])
+        continue;
+      fmt::print(stderr, "oneDNN and the simulator disagree on the exact sums of {}\n",
+                 layer.layer().name);
+      std::exit(2);
+    }
+  }
 }
 
 void register_all() {
@@ -84,50 +106,22 @@ void register_all() {
       {"saturate16_tree8", 8, 16, kSaturate, false},
       {"saturate16_tree4", 4, 16, kSaturate, false},
   };
-  for (const LayerCase& layer : kLayers) {
+  for (const LayerCase& layer_case : kLayers) {
     for (const auto& [data_name, data] : kData) {
+      const auto layer = std::make_shared<const SingleLayer>(layer_case, data);
+      check_peer(*layer);
       const auto add = [&](const char* path, auto&& run) {
-        benchmark::RegisterBenchmark(fmt::format("{}/{}/{}", layer.name, data_name, path).c_str(),
-                                     run);
+        const std::string name = fmt::format("{}/{}/{}", layer_case.name, data_name, path);
+        benchmark::RegisterBenchmark(name.c_str(), run);
       };
       using Ofmap = OneDnnConvolution::Ofmap;
-      add("onednn_sums",
-          [&layer, d = data](benchmark::State& s) { run_onednn(s, layer, d, Ofmap::kSums); });
-      add("onednn_codes",
-          [&layer, d = data](benchmark::State& s) { run_onednn(s, layer, d, Ofmap::kCodes); });
-      add("exact_sums", [&layer, d = data](benchmark::State& s) { run_sums(s, layer, d); });
+      add("onednn_sums", [layer](benchmark::State& s) { run_onednn(s, *layer, Ofmap::kSums); });
+      add("onednn_codes", [layer](benchmark::State& s) { run_onednn(s, *layer, Ofmap::kCodes); });
+      add("exact_sums", [layer](benchmark::State& s) { run_sums(s, *layer); });
       for (const Path& path : kPaths) {
-        add(path.name, [&layer, d = data, path](benchmark::State& s) {
-          run_path(s, layer, d, accumulation(path.lanes, path.bits, path.policy), path.census);
+        add(path.name, [layer, path](benchmark::State& s) {
+          run_path(s, *layer, accumulation(path.lanes, path.bits, path.policy), path.census);
         });
-      }
-    }
-  }
-}
-
-// The peer computes the same sums, or its speed says nothing.
-void check_peer() {
-  for (const LayerCase& c : kLayers) {
-    const SingleLayer layer(c, Data::kDense);
-    const Window& w = layer.workload().window;
-    const auto packed = exact_bytes(layer);
-    if (!packed) return;
-    OneDnnConvolution convolution(layer.workload(), 1, layer.layer().weights,
-                                  OneDnnConvolution::Ofmap::kSums);
-    convolution.set_ifmap(layer.codes);
-    convolution.run();
-    const CodeTensor ifmap = layer.ifmap();
-    SumsByPixel sums(w);
-    Workspace workspace;
-    packed->run(ifmap.as_bytes()->values, 1, workspace, sums);
-    const std::vector<int32_t> planes = convolution.sums();
-    for (int64_t p = 0; p < w.ofmap_pixels(); ++p) {
-      for (int64_t oc = 0; oc < w.ofmap_channels; ++oc) {
-        if (planes[static_cast<size_t>(oc * w.ofmap_pixels() + p)] ==
-            sums.values[static_cast<size_t>(p * w.ofmap_channels + oc)])
-          continue;
-        fmt::print(stderr, "oneDNN and the simulator disagree on the exact sums of {}\n", c.name);
-        std::exit(2);
       }
     }
   }
@@ -139,7 +133,6 @@ void check_peer() {
 int main(int argc, char** argv) {
   benchmark::Initialize(&argc, argv);
   if (benchmark::ReportUnrecognizedArguments(argc, argv)) return 1;
-  widthwise::check_peer();
   widthwise::register_all();
   benchmark::RunSpecifiedBenchmarks();
 }

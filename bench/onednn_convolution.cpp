@@ -97,6 +97,7 @@ OneDnnConvolution::OneDnnConvolution(const MatmulWorkload& workload, int64_t ima
                                      const std::vector<int32_t>& weights, Ofmap ofmap)
     : impl_(std::make_unique<Impl>(workload, images, weights, ofmap)) {}
 OneDnnConvolution::~OneDnnConvolution() = default;
+OneDnnConvolution::OneDnnConvolution(OneDnnConvolution&&) noexcept = default;
 void OneDnnConvolution::set_ifmap(const std::vector<int32_t>& codes) { impl_->set_ifmap(codes); }
 void OneDnnConvolution::run() { impl_->run(); }
 std::vector<int32_t> OneDnnConvolution::sums() const { return impl_->sums(); }

@@ -15,6 +15,7 @@ class OneDnnConvolution {
   OneDnnConvolution(const MatmulWorkload& workload, int64_t images,
                     const std::vector<int32_t>& weights, Ofmap ofmap);
   ~OneDnnConvolution();
+  OneDnnConvolution(OneDnnConvolution&&) noexcept;
   // codes: [images, ic, rows, cols]; reordered to oneDNN's own layout outside of run().
   void set_ifmap(const std::vector<int32_t>& codes);
   void run();
