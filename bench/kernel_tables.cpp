@@ -15,7 +15,7 @@ using Json = nlohmann::ordered_json;
 
 struct Row {
   const char *path, *peer;
-  double relu, dense;  // ratio to reach on every convolution
+  double relu, dense;  // ratio to reach
 };
 constexpr Row kRows[] = {
     {"exact_sums", "onednn_sums", 0.95, 0.95},

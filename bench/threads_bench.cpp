@@ -19,7 +19,7 @@ namespace {
 constexpr int64_t kImages = 64;
 
 template <class Work>
-void run_threads(benchmark::State& state, int threads, Work&& work) {
+void run_threads(benchmark::State& state, int threads, const Work& work) {
   tbb::task_arena arena(threads);
   for (auto _ : state) arena.execute(work);
   state.counters["seconds"] = benchmark::Counter(
