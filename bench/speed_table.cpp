@@ -23,6 +23,10 @@ int run(int argc, char** argv) {
   for (const auto& table : {network_table(measured, result), memory_table(measured, result)}) {
     if (table) fmt::print("{}\n", table->text());
   }
+  if (result.empty()) {
+    fmt::print(stderr, "speed_table: nothing to compare: no path was measured with its peer\n");
+    return 1;
+  }
   if (argc == 3) write_file(argv[2], result.dump(2) + "\n");
   return 0;
 }
