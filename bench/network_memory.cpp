@@ -34,19 +34,21 @@ void run(const std::string& name) {
                                  [&](const NetworkPath& known) { return name == known.name; });
   if (path == std::end(kNetworkPaths)) throw std::runtime_error("no path '" + name + "'");
   const double program = resident_mib();
-  const QuantizedNetwork network = resnet18(224);
+  QuantizedNetwork network = resnet18(224);
   const std::vector<int32_t> image = random_images(network, 1);
   const double made = resident_mib();
-  const Simulator simulator = simulator_of(network, *path);
+  const Simulator simulator = simulator_of(std::move(network), *path);
   const double packed = resident_mib();
   Simulator::State state = simulator.make_state();
   simulator.run(image, 1, state);
   const double ran = resident_mib();
-  const nlohmann::ordered_json steps = {
-      {"network", network.name},     {"path", name},
-      {"program_mib", program},      {"network_mib", made - program},
-      {"packed_mib", packed - made}, {"run_mib", ran - packed},
-      {"peak_mib", peak_mib()}};
+  const nlohmann::ordered_json steps = {{"network", simulator.network().name},
+                                        {"path", name},
+                                        {"program_mib", program},
+                                        {"network_mib", made - program},
+                                        {"packed_mib", packed - made},
+                                        {"run_mib", ran - packed},
+                                        {"peak_mib", peak_mib()}};
   fmt::print("{}\n", steps.dump(2));
 }
 

@@ -16,10 +16,11 @@ inline constexpr NetworkPath kNetworkPaths[] = {
     {"saturate16_chain", 16, OverflowPolicy::kSaturate, false},
 };
 
-inline Simulator simulator_of(const QuantizedNetwork& network, const NetworkPath& path) {
+template <class Network>  // const QuantizedNetwork&, or one to keep
+Simulator simulator_of(Network&& network, const NetworkPath& path) {
   Datapath datapath;
   datapath.accumulation.stages = {Stage{.bits = path.bits, .overflow = path.policy}};
-  return {network, datapath, {.outermost = {}, .census = path.census}};
+  return {std::forward<Network>(network), datapath, {.outermost = {}, .census = path.census}};
 }
 
 }  // namespace widthwise

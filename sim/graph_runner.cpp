@@ -62,6 +62,7 @@ std::unique_ptr<NodeLayer> node_layer(const Graph& graph, const GraphNode& node,
     const IntegerFormat takes = made->datapath.layer_weight(layer.name);
     if (holds_all(takes, layer.weights)) layer.weight_format = takes;  // judged by its codes
     made->runner = make_layer_runner(made->network, layer, made->datapath, run);
+    drop_weights(layer, *made->runner);
   } catch (const InputError&) {
     return nullptr;  // no single layer, or refused: the node says why
   }

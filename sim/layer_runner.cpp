@@ -240,6 +240,10 @@ void LayerRecord::merge(const LayerRecord& other) {
   counts.merge(other.counts);
 }
 
+void drop_weights(QuantizedLayer& layer, const LayerRunner& runner) {
+  if (!runner.reads_weights()) std::vector<int32_t>().swap(layer.weights);
+}
+
 Requantizer layer_requantizer(const QuantizedLayer& layer, int64_t channel,
                               const TensorQuantization& ifmap, const TensorQuantization& ofmap,
                               const RequantizeConfig& config) {

@@ -56,7 +56,11 @@ class LayerRunner {
   virtual void run(const std::vector<const CodeTensor*>& ifmaps, CodeTensor& ofmap, int64_t images,
                    Workspace& workspace, LayerRecord& record) const = 0;
   virtual LayerRecord empty_record() const { return {}; }
+  // Whether run() reads the layer's weights, which are not packed.
+  virtual bool reads_weights() const { return false; }
 };
+// Frees the weights of a layer whose runner does not read them.
+void drop_weights(QuantizedLayer& layer, const LayerRunner& runner);
 
 // From sums of a matmul layer's output channel to codes: a mean where its weights are 1 and their
 // scale is f32(1 / taps). Throws std::invalid_argument as Requantizer does.

@@ -129,6 +129,8 @@ class MatmulRunner : public LayerRunner {
     }
   }
 
+  bool reads_weights() const override { return !path_.bytes && !path_.packed; }
+
   LayerRecord empty_record() const override {
     if (!census_) return {};
     return {.census = LayerCensus(layer_.bias, accumulation_), .counts = {}};

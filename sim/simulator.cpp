@@ -9,6 +9,15 @@ Simulator::Simulator(const QuantizedNetwork& network, const Datapath& datapath,
     runners_.push_back(make_layer_runner(network, layer, datapath, options));
 }
 
+Simulator::Simulator(QuantizedNetwork&& network, const Datapath& datapath,
+                     const RunOptions& options)
+    : own_(std::make_unique<QuantizedNetwork>(std::move(network))), network_(*own_) {
+  for (QuantizedLayer& layer : own_->layers) {
+    runners_.push_back(make_layer_runner(network_, layer, datapath, options));
+    drop_weights(layer, *runners_.back());
+  }
+}
+
 Simulator::State Simulator::make_state() const {
   State state;
   state.tensors.resize(network_.tensors.size());

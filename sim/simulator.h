@@ -8,13 +8,15 @@
 
 namespace widthwise {
 
-// Executes a quantized network on a described datapath, bit by bit. The network must outlive it.
-// One simulator may be used by many threads at once, each with a State of its own.
+// Executes a quantized network on a described datapath, bit by bit. One simulator may be used by
+// many threads at once, each with a State of its own.
 class Simulator {
  public:
-  // Throws InputError, naming the layer, before any work is done.
+  // The network must outlive it. Throws InputError, naming the layer, before any work is done.
   Simulator(const QuantizedNetwork& network, const Datapath& datapath,
             const RunOptions& options = {});
+  // The same with a network of its own, of which layers lose their weights as they are packed.
+  Simulator(QuantizedNetwork&& network, const Datapath& datapath, const RunOptions& options = {});
 
   struct State {
     std::vector<CodeTensor> tensors;   // [images, elements] of every tensor
@@ -28,6 +30,7 @@ class Simulator {
   const QuantizedNetwork& network() const { return network_; }
 
  private:
+  std::unique_ptr<QuantizedNetwork> own_;  // or null
   const QuantizedNetwork& network_;
   std::vector<std::unique_ptr<LayerRunner>> runners_;
 };

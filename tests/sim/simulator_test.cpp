@@ -96,6 +96,8 @@ void compare_everywhere(const QuantizedNetwork& network, const Datapath& datapat
         expected.compare(simulator, expected.images() - batch, batch, count,
                          fmt::format("{}{}", kernels->name, count ? ", counted" : ""));
       }
+      const Simulator owner(QuantizedNetwork(network), datapath, options);
+      expected.compare(owner, 0, 1, count, "a network of its own");
     }
   }
 }
