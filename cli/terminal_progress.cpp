@@ -17,7 +17,11 @@ constexpr auto kInterval = std::chrono::milliseconds(100);
 constexpr const char* kClearLine = "\r\033[K";
 
 volatile std::sig_atomic_t interrupted = 0;
-extern "C" void on_interrupt(int) { interrupted = 1; }
+// The first one is told to the work, which ends soon; a second one ends the program at once.
+extern "C" void on_interrupt(int) {
+  interrupted = 1;
+  std::signal(SIGINT, SIG_DFL);
+}
 
 }  // namespace
 

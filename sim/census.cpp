@@ -15,10 +15,11 @@ int32_t within_int32(int64_t value) {
   return static_cast<int32_t>(std::clamp<int64_t>(value, INT32_MIN, INT32_MAX));
 }
 
-int64_t above(const std::vector<int64_t>& histogram, int bits) {
+// Of a histogram whose widest entry is at most `widest`.
+int64_t above(const std::vector<int64_t>& histogram, int bits, int widest) {
   int64_t count = 0;
-  for (size_t width = static_cast<size_t>(bits) + 1; width < histogram.size(); ++width)
-    count += histogram[width];
+  for (int width = bits + 1; width <= widest; ++width)
+    count += histogram[static_cast<size_t>(width)];
   return count;
 }
 
@@ -208,11 +209,18 @@ int64_t LayerCensus::outputs() const {
   return total;
 }
 
+int LayerCensus::widest(int64_t channel) const {
+  const Channel& from = per_channel_[static_cast<size_t>(channel)];
+  return from.outputs == 0 ? 0 : std::max(signed_bits(from.least), signed_bits(from.greatest));
+}
+
 int64_t LayerCensus::hit(const Hits& from, int bits, OverflowPolicy policy, int64_t channel) const {
   if (!is_wrap_or_saturate(policy)) throw std::logic_error("a census of another policy");
-  if (bits >= bias_bits(channel)) return above(from.running, bits);
-  if (policy == OverflowPolicy::kSaturate) return above(from.saturate_up_to, bits - 1);
-  return above(from.wrap_up_to, bits - 1) + from.wrap_also[static_cast<size_t>(bits)];
+  if (bits >= bias_bits(channel)) return above(from.running, bits, widest(channel));
+  if (policy == OverflowPolicy::kSaturate)
+    return above(from.saturate_up_to, bits - 1, FittedHits::kEvery);
+  return above(from.wrap_up_to, bits - 1, FittedHits::kEvery) +
+         from.wrap_also[static_cast<size_t>(bits)];
 }
 
 int64_t LayerCensus::hit(int bits, OverflowPolicy policy, int64_t channel) const {
@@ -249,7 +257,7 @@ int64_t LayerCensus::hit(int inner_bits, int bits, OverflowPolicy policy) const 
 }
 
 int64_t LayerCensus::final_misfit(int bits, int64_t channel) const {
-  return above(per_channel_[static_cast<size_t>(channel)].final, bits);
+  return above(per_channel_[static_cast<size_t>(channel)].final, bits, widest(channel));
 }
 
 int64_t LayerCensus::final_misfit(int bits) const {

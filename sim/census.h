@@ -112,6 +112,7 @@ class LayerCensus {
   void add_inner(int64_t channel, int64_t count, const CensusRow<Integer>& row);
   int64_t hit(const Hits& from, int bits, OverflowPolicy policy, int64_t channel) const;
   void add_row(int64_t channel, int64_t count, const CensusRow<int64_t>& row);
+  int widest(int64_t channel) const;     // of what the channel's sums need
   int bias_bits(int64_t channel) const;  // width from which the bias starts as it is
   bool has_fitted_start(int64_t channel) const { return bias_bits(channel) > kMinBits; }
 

@@ -136,6 +136,7 @@ Evaluation evaluate_graph(const GraphRunner& runner, const DataSet& data, Progre
   GraphRunner::Observers observers;
   observers.record = [&](const GraphNode& node, const LayerRecord& seen) {
     records.add(node, seen);
+    progress.advance(0);  // a batch of a large network takes long
   };
 
   tbb::enumerable_thread_specific<GraphRunner::State> states;

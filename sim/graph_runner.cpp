@@ -235,6 +235,10 @@ std::vector<Tensor> GraphRunner::run_mac(const Step& step, const NodeView& view,
   const std::vector<IntegerMatmul> matmuls = step.op->mac->matmuls(view);
   IntegerSums all;
   for (const IntegerMatmul& matmul : matmuls) {
+    if (const int64_t length = matmul.workload.reduction_length(); length > kMostProducts)
+      view.refuse("reduction",
+                  fmt::format("is {} products long, allowed {}", length, kMostProducts),
+                  "split it: longer sums are not exact in 64 bits");
     if (options_.census && matmul.bias != matmuls[0].bias)
       view.refuse("bias", "is another one for every row, a census knows one per output channel",
                   "add it by an operator of its own");

@@ -98,6 +98,7 @@ class MatmulRunner : public LayerRunner {
         accumulation_(datapath.layer_accumulation(layer.name)),
         census_(options.census),
         count_(options.count) {
+    check_length();
     if (options.outermost)
       accumulation_ = accumulation_.with_outermost(
           options.outermost->bits, options.outermost->overflow, options.outermost->saturated_bits);
@@ -173,6 +174,16 @@ class MatmulRunner : public LayerRunner {
       sink.exact = &exact->sums;
     }
     path_.packed->run(codes, images, workspace, sink);
+  }
+
+  void check_length() const {
+    if (workload_.reduction_length() <= kMostProducts) return;
+    throw InputError({.file = "",
+                      .where = "layer '" + layer_.name + "'",
+                      .field = "reduction",
+                      .problem = fmt::format("is {} products long, allowed {}",
+                                             workload_.reduction_length(), kMostProducts),
+                      .fix = "split the layer: longer sums are not exact in 64 bits"});
   }
 
   void run_reference(std::span<const int32_t> codes, std::span<int32_t> ofmap, int64_t images,

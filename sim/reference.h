@@ -10,8 +10,9 @@
 namespace widthwise {
 
 // The normative arithmetic of an accelerator, scalar and slow. Every fast path, timing model and
-// RTL block is compared with it. All integers are exact: sums of up to 2^24 products of 16-bit
-// operands fit in 64 bits.
+// RTL block is compared with it. All integers are exact: sums of up to kMostProducts products of
+// 16-bit operands fit in 64 bits. Longer reductions are refused by who runs them.
+inline constexpr int64_t kMostProducts = int64_t{1} << 24;
 
 // One output's reduction.
 struct Reduction {

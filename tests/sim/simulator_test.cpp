@@ -630,6 +630,15 @@ TEST(Simulator, RefusesScalesThatAShiftCannotGive) {
   EXPECT_THAT(refusal(sum.network, datapath), testing::HasSubstr("layer 'layer3': requantize"));
 }
 
+TEST(Simulator, RefusesReductionsThatSixtyFourBitsDoNotHold) {
+  NetworkBuilder b = residual_network(1, false);
+  auto& workload = std::get<MatmulWorkload>(b.network.layers[1].workload);
+  ASSERT_NE(b.network.layers[1].name, "");
+  workload.window.kernel_rows = (int64_t{1} << 24) / workload.group_ifmap_channels() + 1;
+  EXPECT_THAT(refusal(b.network, wide_datapath()),
+              testing::HasSubstr("layer '" + b.network.layers[1].name + "': reduction is "));
+}
+
 TEST(Simulator, RefusesACensusOfThreeChains) {
   const NetworkBuilder b = residual_network(1, false);
   Datapath datapath = wide_datapath();
