@@ -34,8 +34,7 @@ struct ByteTile {
   const int32_t* start = nullptr;  // before the first addition
   int32_t* sums = nullptr;
 
-  // Trees: a fitted addition after every quads_per_fit quads (0: after every product), and one of
-  // `last` if there is one.
+  // Trees: a fitted addition after every quads_per_fit quads, and one of `last` if there is one.
   int64_t quads_per_fit = 1;
   int32_t zero_byte = 0;
   const int32_t* corrections =
@@ -160,6 +159,8 @@ struct ByteRequantizeJob {
   int64_t stride = 0;
 };
 
+struct SaturateKernelTable;
+
 struct ByteKernelTable {
   void (*exact)(const ByteTile& tile);
   void (*tree_saturate)(const ByteTile& tile);
@@ -173,6 +174,7 @@ struct ByteKernelTable {
   void (*transpose)(const uint8_t* from, int64_t rows, int64_t cols, uint8_t* to);
   void (*copy_panel)(const CopyPanelJob& job);
   void (*requantize)(const ByteRequantizeJob& job);
+  const SaturateKernelTable* saturate;
 };
 
 extern const ByteKernelTable kAvx512VnniByteKernels;

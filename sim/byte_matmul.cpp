@@ -23,6 +23,7 @@ std::optional<ByteMatmul> ByteMatmul::pack(const QuantizedLayer& layer,
   const Stage& chain = accumulation.outermost();
   const bool saturates = mode == KernelMode::kSaturate, exact = mode == KernelMode::kExact;
   const int64_t lanes = accumulation.lanes();
+  if (saturates && lanes == 1) return std::nullopt;  // see ByteSaturate
   const bool chain_census = mode == KernelMode::kCensus && lanes == 1;
   if (workload.groups > 1 && workload.group_ofmap_channels() < kLeastGroupChannels)
     return std::nullopt;

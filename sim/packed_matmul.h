@@ -9,6 +9,7 @@
 #include "core/accumulation.h"
 #include "quant/quantized_network.h"
 #include "sim/kernel.h"
+#include "sim/saturate_kernel.h"
 
 namespace widthwise {
 
@@ -50,6 +51,12 @@ struct Workspace {
   std::vector<const uint8_t*> window_pixels, window_magnitudes;
   std::vector<int32_t> looks;
   AlignedVector<int32_t> block_sums, block_low, block_high;
+  // Of saturating chains (see ByteSaturate).
+  std::vector<uint8_t> left;
+  std::vector<int32_t> values, places, pixel_groups, left_pixels;
+  std::vector<ListGroup> groups, left_groups;
+  AlignedVector<uint8_t> kept_sums;
+  AlignedVector<int16_t> spread_weights;
   std::vector<int32_t> planes, sums, low, high, counts, moved;
   std::vector<PixelRun> runs;
 };
