@@ -28,48 +28,52 @@ class ByteSaturate : public ByteLayer {
     int64_t channel = 0, channels = 0, vectors = 0;
     int64_t watched_weights = 0, corrections = 0;  // where they begin
   };
+  // One or two blocks whose channels lie side by side while they saturate.
+  struct Unit {
+    int64_t block = 0, width = 1;
+    int64_t weights = 0;   // where they begin
+    int64_t channels = 0;  // of the group's units before it
+  };
   struct Watched {
     int64_t tiles = 0, failed = 0;
   };
-  // Some pixels, and what is known of them, by block of the group.
+  // Some pixels and the units of their group.
   struct Pixels {
     const uint8_t* const* windows = nullptr;
-    int64_t count = 0, first = 0, first_block = 0, blocks = 0;
+    int64_t count = 0, first = 0, first_unit = 0, units = 0;
   };
 
   ByteSaturate(const MatmulWorkload& workload, ByteIfmap ifmap)
       : workload_(workload), ifmap_(std::move(ifmap)) {}
   bool pack_weights(const QuantizedLayer& layer);
-  bool pack_channel(const QuantizedLayer& layer, const Block& block, int64_t index);
+  bool pack_channel(const QuantizedLayer& layer, const Unit& unit, int64_t index);
   void choose_watch(int64_t largest_value, int32_t largest_start);
   int64_t half_of_magnitudes(int64_t quads, int64_t largest_value) const;
 
-  // Writes [blocks][count]: which pixels are left to saturate; the others go to the sink.
+  // Writes [units][count]: which pixels are left to saturate; the others go to the sink. Whether
+  // any are.
   bool watch(const Pixels& pixels, std::vector<Watched>& watched, Workspace& workspace,
              TileSink& sink) const;
+  bool watch_tile(const Unit& unit, ByteTile& tile, int64_t pixel, TileSink& sink) const;
   void saturate(const Pixels& pixels, Workspace& workspace, TileSink& sink) const;
   void add_products(const Pixels& pixels, int64_t first, bool& all, Workspace& workspace) const;
   void give_sums(const Pixels& pixels, Workspace& workspace, TileSink& sink) const;
+  uint8_t* kept_sums(const Pixels& pixels, const Unit& unit, int64_t pixel,
+                     Workspace& workspace) const;
   int64_t padded_products() const {
-    return (ifmap_.quads() * 4 + kSaturateProducts - 1) / kSaturateProducts * kSaturateProducts;
+    return (ifmap_.quads() * 4 + form_.products - 1) / form_.products * form_.products;
   }
-  int64_t products_together() const {
-    return lanes_ == SaturateLanes::kInt16Rails && both_signs_ ? kSaturateProducts / 2
-                                                               : kSaturateProducts;
-  }
-  int64_t sum_bytes() const { return kTileChannels * (lanes_ == SaturateLanes::kInt32 ? 4 : 2); }
 
   MatmulWorkload workload_;
   ByteIfmap ifmap_;
   const KernelTable* kernels_ = nullptr;
-  SaturateLanes lanes_ = SaturateLanes::kInt32;
-  int bits_ = 32;
-  bool both_signs_ = false;  // of values
+  SaturateForm form_;
   bool together_ = false;    // the bytes of every kBlockQuads quads
   int64_t watch_quads_ = 0;  // between two points; 0: not watched
   int32_t margin_ = 0;
   std::vector<Block> blocks_;              // by group
-  AlignedVector<int8_t> weights_;          // [blocks][padded_products()][kTileChannels]
+  std::vector<Unit> units_;                // by group
+  AlignedVector<int8_t> weights_;          // by unit, [padded_products()][width * kTileChannels]
   AlignedVector<int8_t> watched_weights_;  // by block, as ByteTile has them
   AlignedVector<int32_t> corrections_;     // by block, as ByteTile has them, if watched
   AlignedVector<int32_t> start_, last_;    // [blocks][kTileChannels]; last_: or empty

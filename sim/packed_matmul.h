@@ -53,7 +53,7 @@ struct Workspace {
   AlignedVector<int32_t> block_sums, block_low, block_high;
   // Of saturating chains (see ByteSaturate).
   std::vector<uint8_t> left;
-  std::vector<int32_t> values, places, pixel_groups, left_pixels;
+  std::vector<int32_t> values, places, left_pixels;
   std::vector<ListGroup> groups, left_groups;
   AlignedVector<uint8_t> kept_sums;
   AlignedVector<int16_t> spread_weights;

@@ -18,8 +18,9 @@ namespace widthwise {
 //     2^(32-bits) added to it makes them carry).
 enum class SaturateLanes { kInt16, kInt16Rails, kInt32 };
 
-inline constexpr int64_t kSaturateProducts = 128;  // whose weights are spread out together, at most
-inline constexpr int64_t kListGroup = 8;           // listed values added together
+inline constexpr int64_t kListGroup = 8;   // listed values added together
+inline constexpr int64_t kMaxWidth = 2;    // tiles' channels side by side
+inline constexpr int64_t kListBytes = 64;  // of a window, listed together
 
 // How many bits ifmap and weights are scaled by for kInt32.
 struct SaturateScale {
@@ -28,60 +29,76 @@ struct SaturateScale {
   int ifmap, weight;  // at most 7 and 8 from 17 bits on
 };
 
-// From [products][kTileChannels] weights to the kernels' layout.
+// What all steps of one layer agree on.
+struct SaturateForm {
+  SaturateLanes lanes = SaturateLanes::kInt32;
+  int bits = 32;
+  bool both_signs = false;  // values can be negative; kInt16Rails keeps -weights for them, too
+  int64_t products = 0;     // worked on together: whole kListBytes
+
+  int64_t sum_bytes() const { return lanes == SaturateLanes::kInt32 ? 4 : 2; }
+  // Of one product's weights, for kTileChannels, spread out; kInt16Rails: and of the bits to
+  // invert for them.
+  int64_t row_bytes() const { return kTileChannels * (lanes == SaturateLanes::kInt16 ? 2 : 4); }
+};
+
+// From [count][width * kTileChannels] weights to what the additions read: rows of row_bytes() *
+// width; with both_signs, from row `products` on those for negative values.
 struct SpreadWeightsJob {
-  SaturateLanes lanes = SaturateLanes::kInt16;
-  int bits = 16;
-  bool both_signs = false;  // kInt16Rails: values can be negative
+  SaturateForm form;
+  int64_t width = 1;
   const int8_t* weights = nullptr;
-  int64_t products = 0;
-  int16_t* to = nullptr;  // [kSaturateProducts][2 * kTileChannels]
+  int64_t count = 0;
+  int16_t* to = nullptr;
+};
+
+// Up to kListGroup values of one pixel; the rest of them is 0.
+struct ListGroup {
+  int32_t first;
+  int32_t pixel;
 };
 
 // Values of some pixels' windows: of `products` from the first offset on.
 struct ListValuesJob {
-  SaturateLanes lanes = SaturateLanes::kInt16;
-  int bits = 16;
-  bool both_signs = false;
-  bool all = false;                        // kInt32: zeros, too; [count][kSaturateProducts] values
+  SaturateForm form;
   const uint8_t* const* pixels = nullptr;  // [count]
   int64_t count = 0;
   const int32_t* offsets = nullptr;  // of quads, up to a multiple of kBlockQuads
   bool together = false;             // the bytes of every kBlockQuads lie together
   int32_t zero_byte = 0;
-  int64_t products = 0;       // at most kSaturateProducts, kInt16Rails with both_signs: half of it
-  int32_t* values = nullptr;  // every pixel's fill up whole groups
-  int32_t* places = nullptr;  // of each value's weights, in bytes
-  int32_t* groups = nullptr;  // [count]: that a pixel has
+  int64_t products = 0;         // at most form.products
+  bool all = false;             // kInt32: zeros, too; [count][form.products] values, no groups
+  int32_t* values = nullptr;    // scaled for kInt32, else twice as int16
+  int32_t* places = nullptr;    // of each value's weights, in bytes at width 1
+  ListGroup* groups = nullptr;  // pixel after pixel
+  int64_t group_count = 0;      // written
 };
 
-struct ListGroup {
-  int32_t first;  // of its values
-  int32_t pixel;
-};
 struct AddListedJob {
-  SaturateLanes lanes = SaturateLanes::kInt16;
-  const ListGroup* groups = nullptr;
+  SaturateForm form;
+  int64_t width = 1;
+  const ListGroup* groups = nullptr;  // a pixel's lie together
   int64_t group_count = 0;
   const int32_t* values = nullptr;
   const int32_t* places = nullptr;
   const int16_t* weights = nullptr;
-  void* sums = nullptr;  // [pixels][kTileChannels] of int16 or int32
+  void* sums = nullptr;  // [pixels][width * kTileChannels]
 };
 
 // Every value of some pixels; kInt32.
 struct AddAllJob {
+  SaturateForm form;
+  int64_t width = 1;
   const int32_t* pixels = nullptr;  // [count]
   int64_t count = 0, products = 0;
-  const int32_t* values = nullptr;  // [pixels][kSaturateProducts]
+  const int32_t* values = nullptr;  // [pixels][form.products]
   const int16_t* weights = nullptr;
-  int32_t* sums = nullptr;  // [pixels][kTileChannels]
+  int32_t* sums = nullptr;
 };
 
 // Between sums, [kTileChannels] of int32, and how they live.
 struct SaturatedSumsJob {
-  SaturateLanes lanes = SaturateLanes::kInt16;
-  int bits = 16;
+  SaturateForm form;
   void* kept = nullptr;
   const int32_t* start = nullptr;
   const int32_t* last = nullptr;  // one more addition, or null
@@ -93,7 +110,7 @@ struct SaturateKernelTable {
   // or 8) lie `margin` within. If so, the sums are exact.
   bool (*within)(const ByteTile& tile, int32_t margin);
   void (*spread_weights)(const SpreadWeightsJob& job);
-  int64_t (*list_values)(const ListValuesJob& job);  // returns how many are not 0
+  int64_t (*list_values)(ListValuesJob& job);  // returns how many are not 0
   void (*add_listed)(const AddListedJob& job);
   void (*add_all)(const AddAllJob& job);
   void (*begin_sums)(const SaturatedSumsJob& job);

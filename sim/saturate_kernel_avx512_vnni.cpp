@@ -5,10 +5,6 @@
 namespace widthwise {
 namespace {
 
-constexpr int64_t kRow16 = kTileChannels * 2;  // bytes of a product's weights
-constexpr int64_t kRowRails = 2 * kRow16;      // and of what must be inverted for them
-constexpr int64_t kRow32 = kTileChannels * 4;
-
 inline __m128i load_16_bytes(const void* from) {
   return _mm_loadu_si128(static_cast<const __m128i*>(from));
 }
@@ -19,37 +15,39 @@ inline __m256i load_32_bytes(const void* from) {
 // --- weights ---
 
 void spread_int16(const SpreadWeightsJob& job) {
-  for (int64_t i = 0; i < job.products * 2; ++i)
+  for (int64_t i = 0; i < job.count * job.width * 2; ++i)
     store(job.to + i * 32, _mm512_cvtepi8_epi16(load_32_bytes(job.weights + i * 32)));
 }
 
-// With the weights for negative values, of the other sign, in the second half.
 void spread_rails(const SpreadWeightsJob& job) {
-  const Vec above = _mm512_set1_epi16(static_cast<int16_t>(~0U << job.bits));
-  const auto put = [&](int64_t product, int64_t v, Vec w) {
-    int16_t* to = job.to + product * kRowRails / 2 + v * 32;
+  const Vec above = _mm512_set1_epi16(static_cast<int16_t>(~0U << job.form.bits));
+  const int64_t vectors = job.width * 2;
+  const auto put = [&](int64_t row, int64_t v, Vec w) {
+    int16_t* to = job.to + (row * 2 * vectors + v) * 32;
     store(to, w);
-    store(to + kTileChannels, _mm512_and_si512(_mm512_srai_epi16(w, 15), above));
+    store(to + vectors * 32, _mm512_and_si512(_mm512_srai_epi16(w, 15), above));
   };
-  for (int64_t i = 0; i < job.products * 2; ++i) {
-    const Vec w = _mm512_cvtepi8_epi16(load_32_bytes(job.weights + i * 32));
-    put(i / 2, i % 2, w);
-    if (!job.both_signs) continue;
-    put(kSaturateProducts / 2 + i / 2, i % 2, _mm512_sub_epi16(_mm512_setzero_si512(), w));
+  for (int64_t row = 0; row < job.count; ++row) {
+    for (int64_t v = 0; v < vectors; ++v) {
+      const Vec w = _mm512_cvtepi8_epi16(load_32_bytes(job.weights + (row * vectors + v) * 32));
+      put(row, v, w);
+      if (!job.form.both_signs) continue;
+      put(job.form.products + row, v, _mm512_sub_epi16(_mm512_setzero_si512(), w));
+    }
   }
 }
 
 // A pair of int16 with a weight and 0.
 void spread_int32(const SpreadWeightsJob& job) {
-  const __m128i left = _mm_cvtsi32_si128(16 + SaturateScale(job.bits).weight);
-  for (int64_t i = 0; i < job.products * 4; ++i) {
+  const __m128i left = _mm_cvtsi32_si128(16 + SaturateScale(job.form.bits).weight);
+  for (int64_t i = 0; i < job.count * job.width * 4; ++i) {
     const Vec w = _mm512_cvtepi8_epi32(load_16_bytes(job.weights + i * 16));
     store(job.to + i * 32, _mm512_srli_epi32(_mm512_sll_epi32(w, left), 16));
   }
 }
 
 void spread_weights(const SpreadWeightsJob& job) {
-  switch (job.lanes) {
+  switch (job.form.lanes) {
     case SaturateLanes::kInt16:
       return spread_int16(job);
     case SaturateLanes::kInt16Rails:
@@ -61,175 +59,216 @@ void spread_weights(const SpreadWeightsJob& job) {
 
 // --- values ---
 
-// Sixteen values, those in `used` that are not 0 from values[n] on; returns how many.
-template <SaturateLanes kLanes, bool kBothSigns>
-inline int64_t list_sixteen(const ListValuesJob& job, Vec value, Vec place, __mmask16 used,
-                            int64_t n) {
-  const __mmask16 listed = _mm512_mask_test_epi32_mask(used, value, value);
-  if constexpr (kLanes == SaturateLanes::kInt32) {
-    const __m128i left = _mm_cvtsi32_si128(SaturateScale(job.bits).ifmap);
-    value = _mm512_sll_epi32(value, left);
-  } else {
-    if constexpr (kLanes == SaturateLanes::kInt16Rails && kBothSigns) {
-      const Vec half = _mm512_set1_epi32(kSaturateProducts / 2 * kRowRails);
-      place = _mm512_mask_add_epi32(place, _mm512_movepi32_mask(value), place, half);
-      value = _mm512_abs_epi32(value);
+// Calls visit(sixteen values, which of them are products, index of the first) for a window.
+template <class Visit>
+inline void for_each_sixteen(const ListValuesJob& job, const uint8_t* pixel, Visit&& visit) {
+  const Vec zero = _mm512_set1_epi32(job.zero_byte);
+  for (int64_t product = 0; product < job.products; product += kListBytes) {
+    const int32_t* offsets = job.offsets + product / 4;
+    alignas(64) uint8_t gathered[kListBytes];
+    if (!job.together) store(gathered, _mm512_i32gather_epi32(load(offsets), pixel, 1));
+    const uint8_t* bytes = job.together ? pixel + *offsets : gathered;
+    const int64_t left = job.products - product;
+    const uint64_t used = left < kListBytes ? (uint64_t{1} << left) - 1 : ~uint64_t{0};
+    UNROLL for (int64_t i = 0; i < kListBytes; i += 16) {
+      const Vec value = _mm512_sub_epi32(_mm512_cvtepu8_epi32(load_16_bytes(bytes + i)), zero);
+      visit(value, static_cast<__mmask16>(used >> i), product + i);
     }
-    value = _mm512_mask_blend_epi16(0xAAAAAAAA, value, _mm512_slli_epi32(value, 16));
   }
-  store(job.values + n, _mm512_maskz_compress_epi32(listed, value));
-  store(job.places + n, _mm512_maskz_compress_epi32(listed, place));
-  return __builtin_popcount(listed);
 }
 
 template <SaturateLanes kLanes, bool kBothSigns>
-int64_t list_all(const ListValuesJob& job) {
-  constexpr int64_t kRow = kLanes == SaturateLanes::kInt16        ? kRow16
-                           : kLanes == SaturateLanes::kInt16Rails ? kRowRails
-                                                                  : kRow32;
-  const Vec zero = _mm512_set1_epi32(job.zero_byte);
-  const Vec first =
-      _mm512_mullo_epi32(_mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15),
-                         _mm512_set1_epi32(kRow));
+int64_t list_others(ListValuesJob& given) {
+  const ListValuesJob job = given;  // a copy of its own, which no store can change
+  const auto row = static_cast<int32_t>(job.form.row_bytes());
+  const Vec index = _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
+  const Vec rows = _mm512_slli_epi32(_mm512_mullo_epi32(index, _mm512_set1_epi32(row)), 16);
+  const Vec negative = _mm512_set1_epi32(static_cast<int32_t>(job.form.products * row) << 16);
+  const __m128i left = _mm_cvtsi32_si128(SaturateScale(job.form.bits).ifmap);
+  const Vec first_groups = _mm512_mullo_epi32(_mm512_srli_epi32(index, 1),
+                                              _mm512_set1_epi32(static_cast<int32_t>(kListGroup)));
   const Vec none = _mm512_setzero_si512();
   int64_t n = 0, listed = 0;
+  ListGroup* groups = job.groups;
   for (int64_t p = 0; p < job.count; ++p) {
     const int64_t begin = n;
-    Vec place = first;
-    for (int64_t product = 0; product < job.products; product += 64) {
-      const int32_t* offsets = job.offsets + product / 4;
-      alignas(64) uint8_t bytes[64];
-      store(bytes, job.together ? load(job.pixels[p] + *offsets)
-                                : _mm512_i32gather_epi32(load(offsets), job.pixels[p], 1));
-      for (int64_t i = 0; i < 64 && product + i < job.products; i += 16) {
-        const int64_t left = job.products - product - i;
-        const auto used = static_cast<__mmask16>(left >= 16 ? 0xFFFF : (1 << left) - 1);
-        const Vec value = _mm512_sub_epi32(_mm512_cvtepu8_epi32(load_16_bytes(bytes + i)), zero);
-        n += list_sixteen<kLanes, kBothSigns>(job, value, place, used, n);
-        place = _mm512_add_epi32(place, _mm512_set1_epi32(16 * kRow));
+    for_each_sixteen(job, job.pixels[p], [&](Vec value, __mmask16 used, int64_t first) {
+      const __mmask16 other = _mm512_mask_test_epi32_mask(used, value, value);
+      Vec place =
+          _mm512_add_epi32(rows, _mm512_set1_epi32(static_cast<int32_t>(first * row) << 16));
+      if constexpr (kLanes == SaturateLanes::kInt32) value = _mm512_sll_epi32(value, left);
+      if constexpr (kLanes == SaturateLanes::kInt16Rails && kBothSigns) {
+        place = _mm512_mask_add_epi32(place, _mm512_movepi32_mask(value), place, negative);
+        value = _mm512_abs_epi32(value);
       }
-    }
+      Vec both = _mm512_mask_blend_epi16(0xAAAAAAAA, value, place);
+      both = _mm512_maskz_compress_epi32(other, both);
+      store(job.places + n, _mm512_srli_epi32(both, 16));
+      if constexpr (kLanes != SaturateLanes::kInt32) {
+        both = _mm512_mask_blend_epi16(0xAAAAAAAA, both, _mm512_slli_epi32(both, 16));
+      }
+      store(job.values + n, both);  // kInt32: the place meets weights of 0
+      n += __builtin_popcount(other);
+    });
     listed += n - begin;
     store(job.values + n, none);
     store(job.places + n, none);
-    const int64_t groups = (n - begin + kListGroup - 1) / kListGroup;
-    job.groups[p] = static_cast<int32_t>(groups);
-    n = begin + groups * kListGroup;
+    const int64_t count = (n - begin + kListGroup - 1) / kListGroup;
+    Vec group = _mm512_mask_mov_epi32(
+        _mm512_add_epi32(first_groups, _mm512_set1_epi32(static_cast<int32_t>(begin))), 0xAAAA,
+        _mm512_set1_epi32(static_cast<int32_t>(p)));
+    for (int64_t i = 0; i < count; i += 8) {
+      store(groups + i, group);
+      group = _mm512_mask_add_epi32(group, 0x5555, group,
+                                    _mm512_set1_epi32(static_cast<int32_t>(8 * kListGroup)));
+    }
+    groups += count;
+    n = begin + count * kListGroup;
   }
+  given.group_count = groups - job.groups;
   return listed;
 }
 
 // Zeros, too.
-int64_t copy_values(const ListValuesJob& job) {
-  const Vec zero = _mm512_set1_epi32(job.zero_byte);
-  const __m128i left = _mm_cvtsi32_si128(SaturateScale(job.bits).ifmap);
+int64_t copy_values(const ListValuesJob& given) {
+  const ListValuesJob job = given;
+  const __m128i left = _mm_cvtsi32_si128(SaturateScale(job.form.bits).ifmap);
   int64_t others = 0;
   for (int64_t p = 0; p < job.count; ++p) {
-    int32_t* values = job.values + p * kSaturateProducts;
-    for (int64_t product = 0; product < job.products; product += 64) {
-      const int32_t* offsets = job.offsets + product / 4;
-      alignas(64) uint8_t bytes[64];
-      store(bytes, job.together ? load(job.pixels[p] + *offsets)
-                                : _mm512_i32gather_epi32(load(offsets), job.pixels[p], 1));
-      for (int64_t i = 0; i < 64; i += 16) {
-        const Vec value = _mm512_sub_epi32(_mm512_cvtepu8_epi32(load_16_bytes(bytes + i)), zero);
-        others += __builtin_popcount(_mm512_test_epi32_mask(value, value));
-        store(values + product + i, _mm512_sll_epi32(value, left));
-      }
-    }
+    int32_t* values = job.values + p * job.form.products;
+    for_each_sixteen(job, job.pixels[p], [&](Vec value, __mmask16 used, int64_t first) {
+      others += __builtin_popcount(_mm512_mask_test_epi32_mask(used, value, value));
+      store(values + first, _mm512_sll_epi32(value, left));
+    });
   }
   return others;
 }
 
-int64_t list_values(const ListValuesJob& job) {
-  switch (job.lanes) {
+int64_t list_values(ListValuesJob& job) {
+  switch (job.form.lanes) {
     case SaturateLanes::kInt16:
-      return list_all<SaturateLanes::kInt16, true>(job);
+      return list_others<SaturateLanes::kInt16, true>(job);
     case SaturateLanes::kInt16Rails:
-      return job.both_signs ? list_all<SaturateLanes::kInt16Rails, true>(job)
-                            : list_all<SaturateLanes::kInt16Rails, false>(job);
+      return job.form.both_signs ? list_others<SaturateLanes::kInt16Rails, true>(job)
+                                 : list_others<SaturateLanes::kInt16Rails, false>(job);
     default:
-      return job.all ? copy_values(job) : list_all<SaturateLanes::kInt32, true>(job);
+      return job.all ? copy_values(job) : list_others<SaturateLanes::kInt32, true>(job);
   }
 }
 
 // --- additions ---
 
-template <bool kRails>
-void add_listed_int16(const AddListedJob& job) {
-  const auto* weights = reinterpret_cast<const uint8_t*>(job.weights);
-  auto* all = static_cast<int16_t*>(job.sums);
-  for (int64_t g = 0; g < job.group_count; ++g) {
-    const int32_t *values = job.values + job.groups[g].first,
-                  *places = job.places + job.groups[g].first;
-    int16_t* sums = all + job.groups[g].pixel * kTileChannels;
-    Vec a = load(sums), b = load(sums + 32);
-    Vec inverted_a = _mm512_setzero_si512(), inverted_b = inverted_a;
-    UNROLL for (int i = 0; i < kListGroup; ++i) {
-      const uint8_t* w = weights + places[i];
-      const Vec value = _mm512_set1_epi32(values[i]);
+// The sums of one pixel, while a group's values are added. Of two groups in turn, so that none
+// waits for its own sums.
+template <int kWidth, bool kRails>
+struct Int16Sums {
+  static constexpr int kVectors = kWidth * 2;
+  Vec sum[kVectors], inverted[kVectors];
+  int16_t* at;
+  void begin(void* sums, int64_t pixel) {
+    at = static_cast<int16_t*>(sums) + pixel * kWidth * kTileChannels;
+    UNROLL for (int v = 0; v < kVectors; ++v) {
+      sum[v] = load(at + v * 32);
+      inverted[v] = _mm512_setzero_si512();
+    }
+  }
+  void add(Vec value, const uint8_t* row) {
+    UNROLL for (int v = 0; v < kVectors; ++v) {
       if constexpr (kRails) {
-        const Vec wanted_a = load(w + kRow16), wanted_b = load(w + kRow16 + 64);
-        a = _mm512_ternarylogic_epi32(a, inverted_a, wanted_a, 0x96);
-        b = _mm512_ternarylogic_epi32(b, inverted_b, wanted_b, 0x96);
-        inverted_a = wanted_a;
-        inverted_b = wanted_b;
+        const Vec wanted = load(row + (kVectors + v) * 64);
+        sum[v] = _mm512_ternarylogic_epi32(sum[v], inverted[v], wanted, 0x96);  // xor of all
+        inverted[v] = wanted;
       }
-      a = _mm512_adds_epi16(a, _mm512_mullo_epi16(value, load(w)));
-      b = _mm512_adds_epi16(b, _mm512_mullo_epi16(value, load(w + 64)));
+      sum[v] = _mm512_adds_epi16(sum[v], _mm512_mullo_epi16(value, load(row + v * 64)));
     }
-    if constexpr (kRails) {
-      a = _mm512_xor_si512(a, inverted_a);
-      b = _mm512_xor_si512(b, inverted_b);
-    }
-    store(sums, a);
-    store(sums + 32, b);
   }
-}
+  void end() {
+    UNROLL for (int v = 0; v < kVectors; ++v) {
+      if constexpr (kRails) sum[v] = _mm512_xor_si512(sum[v], inverted[v]);
+      store(at + v * 32, sum[v]);
+    }
+  }
+};
 
-void add_listed_int32(const AddListedJob& job) {
+template <int kWidth>
+struct Int32Sums {
+  static constexpr int kVectors = kWidth * 4;
+  Vec sum[kVectors];
+  int32_t* at;
+  void begin(void* sums, int64_t pixel) {
+    at = static_cast<int32_t*>(sums) + pixel * kWidth * kTileChannels;
+    UNROLL for (int v = 0; v < kVectors; ++v) sum[v] = load(at + v * 16);
+  }
+  void add(Vec value, const uint8_t* row) {
+    UNROLL for (int v = 0; v < kVectors; ++v) {
+      sum[v] = _mm512_dpwssds_epi32(sum[v], value, load(row + v * 64));
+    }
+  }
+  void end() { UNROLL for (int v = 0; v < kVectors; ++v) store(at + v * 16, sum[v]); }
+};
+
+template <class Sums, int kWidth>
+void add_groups(const AddListedJob& given) {
+  const AddListedJob job = given;
   const auto* weights = reinterpret_cast<const uint8_t*>(job.weights);
-  auto* all = static_cast<int32_t*>(job.sums);
-  for (int64_t g = 0; g < job.group_count; ++g) {
-    const int32_t *values = job.values + job.groups[g].first,
-                  *places = job.places + job.groups[g].first;
-    int32_t* sums = all + job.groups[g].pixel * kTileChannels;
-    Vec sum[kTileVectors];
-    UNROLL for (int v = 0; v < kTileVectors; ++v) sum[v] = load(sums + v * 16);
+  int64_t second = job.group_count / 2;  // where another pixel begins
+  while (second > 0 && job.groups[second].pixel == job.groups[second - 1].pixel) --second;
+  const int64_t both = second < job.group_count - second ? second : job.group_count - second;
+  for (int64_t g = 0; g < both; ++g) {
+    const ListGroup ga = job.groups[g], gb = job.groups[second + g];
+    Sums a, b;
+    a.begin(job.sums, ga.pixel);
+    b.begin(job.sums, gb.pixel);
     UNROLL for (int i = 0; i < kListGroup; ++i) {
-      const uint8_t* w = weights + places[i];
-      const Vec value = _mm512_set1_epi32(values[i]);
-      UNROLL for (int v = 0; v < kTileVectors; ++v) {
-        sum[v] = _mm512_dpwssds_epi32(sum[v], value, load(w + v * 64));
-      }
+      a.add(_mm512_set1_epi32(job.values[ga.first + i]),
+            weights + int64_t{job.places[ga.first + i]} * kWidth);
+      b.add(_mm512_set1_epi32(job.values[gb.first + i]),
+            weights + int64_t{job.places[gb.first + i]} * kWidth);
     }
-    UNROLL for (int v = 0; v < kTileVectors; ++v) store(sums + v * 16, sum[v]);
+    a.end();
+    b.end();
   }
+  const auto add_one = [&](const ListGroup group) {
+    Sums a;
+    a.begin(job.sums, group.pixel);
+    UNROLL for (int i = 0; i < kListGroup; ++i) {
+      a.add(_mm512_set1_epi32(job.values[group.first + i]),
+            weights + int64_t{job.places[group.first + i]} * kWidth);
+    }
+    a.end();
+  };
+  for (int64_t g = both; g < second; ++g) add_one(job.groups[g]);
+  for (int64_t g = second + both; g < job.group_count; ++g) add_one(job.groups[g]);
 }
 
-void add_listed(const AddListedJob& job) {
-  switch (job.lanes) {
+template <int kWidth>
+void add_listed_of(const AddListedJob& job) {
+  switch (job.form.lanes) {
     case SaturateLanes::kInt16:
-      return add_listed_int16<false>(job);
+      return add_groups<Int16Sums<kWidth, false>, kWidth>(job);
     case SaturateLanes::kInt16Rails:
-      return add_listed_int16<true>(job);
+      return add_groups<Int16Sums<kWidth, true>, kWidth>(job);
     case SaturateLanes::kInt32:
-      return add_listed_int32(job);
+      return add_groups<Int32Sums<kWidth>, kWidth>(job);
   }
+}
+void add_listed(const AddListedJob& job) {
+  job.width == 1 ? add_listed_of<1>(job) : add_listed_of<kMaxWidth>(job);
 }
 
 template <int kPixels>
-void add_all_of(const AddAllJob& job, const int32_t* pixels) {
+void add_all_of(const AddAllJob& job, const int32_t* pixels, int64_t channel) {
   TileSums<kPixels, kTileVectors> sum;
   const int32_t* values[kPixels];
+  const int64_t channels = job.width * kTileChannels;
   UNROLL for (int p = 0; p < kPixels; ++p) {
-    values[p] = job.values + pixels[p] * kSaturateProducts;
+    values[p] = job.values + pixels[p] * job.form.products;
     UNROLL for (int v = 0; v < kTileVectors; ++v) {
-      sum.v[p][v] = load(job.sums + pixels[p] * kTileChannels + v * 16);
+      sum.v[p][v] = load(job.sums + pixels[p] * channels + channel + v * 16);
     }
   }
-  const int16_t* weights = job.weights;
-  for (int64_t product = 0; product < job.products; ++product, weights += kRow32 / 2) {
+  const int16_t* weights = job.weights + channel * 2;
+  for (int64_t product = 0; product < job.products; ++product, weights += channels * 2) {
     Vec w[kTileVectors];
     UNROLL for (int v = 0; v < kTileVectors; ++v) w[v] = load(weights + v * 32);
     UNROLL for (int p = 0; p < kPixels; ++p) {
@@ -241,16 +280,18 @@ void add_all_of(const AddAllJob& job, const int32_t* pixels) {
   }
   UNROLL for (int p = 0; p < kPixels; ++p) {
     UNROLL for (int v = 0; v < kTileVectors; ++v) {
-      store(job.sums + pixels[p] * kTileChannels + v * 16, sum.v[p][v]);
+      store(job.sums + pixels[p] * channels + channel + v * 16, sum.v[p][v]);
     }
   }
 }
 
 void add_all(const AddAllJob& job) {
-  int64_t p = 0;
-  for (; p + 6 <= job.count; p += 6) add_all_of<6>(job, job.pixels + p);
-  for (; p + 3 <= job.count; p += 3) add_all_of<3>(job, job.pixels + p);
-  for (; p < job.count; ++p) add_all_of<1>(job, job.pixels + p);
+  for (int64_t channel = 0; channel < job.width * kTileChannels; channel += kTileChannels) {
+    int64_t p = 0;
+    for (; p + 6 <= job.count; p += 6) add_all_of<6>(job, job.pixels + p, channel);
+    for (; p + 3 <= job.count; p += 3) add_all_of<3>(job, job.pixels + p, channel);
+    for (; p < job.count; ++p) add_all_of<1>(job, job.pixels + p, channel);
+  }
 }
 
 // --- sums ---
@@ -259,13 +300,13 @@ void add_all(const AddAllJob& job) {
 inline int32_t int16_offset(int bits) { return (1 << 15) - (1 << (bits - 1)); }
 
 void begin_sums(const SaturatedSumsJob& job) {
-  const __m128i left = _mm_cvtsi32_si128(32 - job.bits);
+  const __m128i left = _mm_cvtsi32_si128(32 - job.form.bits);
   for (int64_t v = 0; v < kTileVectors; ++v) {
     const Vec start = load(job.start + v * 16);
-    if (job.lanes == SaturateLanes::kInt32) {
+    if (job.form.lanes == SaturateLanes::kInt32) {
       store(static_cast<int32_t*>(job.kept) + v * 16, _mm512_sll_epi32(start, left));
     } else {
-      const Vec moved = _mm512_add_epi32(start, _mm512_set1_epi32(int16_offset(job.bits)));
+      const Vec moved = _mm512_add_epi32(start, _mm512_set1_epi32(int16_offset(job.form.bits)));
       _mm256_storeu_si256(reinterpret_cast<__m256i*>(static_cast<int16_t*>(job.kept) + v * 16),
                           _mm512_cvtepi32_epi16(moved));
     }
@@ -273,16 +314,16 @@ void begin_sums(const SaturatedSumsJob& job) {
 }
 
 void end_sums(const SaturatedSumsJob& job) {
-  const __m128i right = _mm_cvtsi32_si128(32 - job.bits);
-  const int32_t half = 1 << (job.bits - 1);
+  const __m128i right = _mm_cvtsi32_si128(32 - job.form.bits);
+  const int32_t half = 1 << (job.form.bits - 1);
   for (int64_t v = 0; v < kTileVectors; ++v) {
     Vec sum;
-    if (job.lanes == SaturateLanes::kInt32) {
+    if (job.form.lanes == SaturateLanes::kInt32) {
       sum = _mm512_sra_epi32(load(static_cast<int32_t*>(job.kept) + v * 16), right);
     } else {
       const Vec moved =
           _mm512_cvtepi16_epi32(load_32_bytes(static_cast<int16_t*>(job.kept) + v * 16));
-      sum = _mm512_sub_epi32(moved, _mm512_set1_epi32(int16_offset(job.bits)));
+      sum = _mm512_sub_epi32(moved, _mm512_set1_epi32(int16_offset(job.form.bits)));
     }
     if (job.last != nullptr) {
       sum = _mm512_add_epi32(sum, load(job.last + v * 16));
