@@ -132,8 +132,8 @@ int64_t ByteSaturate::half_of_magnitudes(int64_t quads, int64_t largest_value) c
 
 // The longest way between two points that leaves sums some room.
 void ByteSaturate::choose_watch(int64_t largest_value, int32_t largest_start) {
-  const int64_t half = int64_t{1} << (form_.bits - 1), most = half / 4;
-  for (const int64_t quads : {8, 4, 2}) {
+  const int64_t half = int64_t{1} << (form_.bits - 1), most = half / 8 * 3;
+  for (const int64_t quads : {16, 8, 4, 2}) {
     const int64_t margin = half_of_magnitudes(quads, largest_value);
     if (margin > most || largest_start + margin >= half) continue;
     watch_quads_ = quads;
@@ -169,13 +169,15 @@ void ByteSaturate::run(std::span<const uint8_t> bytes, int64_t images, Workspace
                        TileSink& sink, LayerCensus*) const {
   const auto per_group = std::ssize(units_) / workload_.groups;
   std::vector<Watched> watched(units_.size());
+  bool all_values = false;
   ifmap_.for_each(
       bytes, images, false, *kernels_->bytes, workspace, [&](const ByteIfmap::Windows& windows) {
         const int64_t all = std::ssize(windows.pixels);
         for (int64_t first = 0; first < all; first += kPixelsTogether) {
           const Pixels pixels{windows.pixels.data() + first, std::min(kPixelsTogether, all - first),
                               windows.first_pixel + first, windows.group * per_group, per_group};
-          if (watch(pixels, watched, workspace, sink)) saturate(pixels, workspace, sink);
+          if (watch(pixels, watched, workspace, sink))
+            saturate(pixels, all_values, workspace, sink);
         }
       });
 }
@@ -239,7 +241,8 @@ uint8_t* ByteSaturate::kept_sums(const Pixels& pixels, const Unit& unit, int64_t
   return workspace.kept_sums.data() + sums * form_.sum_bytes();
 }
 
-void ByteSaturate::saturate(const Pixels& pixels, Workspace& workspace, TileSink& sink) const {
+void ByteSaturate::saturate(const Pixels& pixels, bool& all, Workspace& workspace,
+                            TileSink& sink) const {
   workspace.kept_sums.resize(
       at(pixels.units * pixels.count * kMaxWidth * kTileChannels * form_.sum_bytes()));
   SaturatedSumsJob job{.form = form_};
@@ -253,7 +256,6 @@ void ByteSaturate::saturate(const Pixels& pixels, Workspace& workspace, TileSink
       }
     }
   }
-  bool all = false;
   for (int64_t first = 0; first < ifmap_.quads() * 4; first += form_.products)
     add_products(pixels, first, all, workspace);
   give_sums(pixels, workspace, sink);

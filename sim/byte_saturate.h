@@ -55,7 +55,8 @@ class ByteSaturate : public ByteLayer {
   bool watch(const Pixels& pixels, std::vector<Watched>& watched, Workspace& workspace,
              TileSink& sink) const;
   bool watch_tile(const Unit& unit, ByteTile& tile, int64_t pixel, TileSink& sink) const;
-  void saturate(const Pixels& pixels, Workspace& workspace, TileSink& sink) const;
+  // all: whether zeros are added, too; set for what follows.
+  void saturate(const Pixels& pixels, bool& all, Workspace& workspace, TileSink& sink) const;
   void add_products(const Pixels& pixels, int64_t first, bool& all, Workspace& workspace) const;
   void give_sums(const Pixels& pixels, Workspace& workspace, TileSink& sink) const;
   uint8_t* kept_sums(const Pixels& pixels, const Unit& unit, int64_t pixel,

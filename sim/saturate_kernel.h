@@ -106,8 +106,8 @@ struct SaturatedSumsJob {
 };
 
 struct SaturateKernelTable {
-  // Whether no running sum can leave its bits: whether those after every quads_per_fit quads (2, 4
-  // or 8) lie `margin` within. If so, the sums are exact.
+  // Whether no running sum can leave its bits: whether those after every quads_per_fit quads (2, 4,
+  // 8 or 16) lie `margin` within. If so, the sums are exact.
   bool (*within)(const ByteTile& tile, int32_t margin);
   void (*spread_weights)(const SpreadWeightsJob& job);
   int64_t (*list_values)(ListValuesJob& job);  // returns how many are not 0

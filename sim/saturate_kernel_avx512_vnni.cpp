@@ -83,6 +83,7 @@ int64_t list_others(ListValuesJob& given) {
   const auto row = static_cast<int32_t>(job.form.row_bytes());
   const Vec index = _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
   const Vec rows = _mm512_slli_epi32(_mm512_mullo_epi32(index, _mm512_set1_epi32(row)), 16);
+  const Vec sixteen_rows = _mm512_set1_epi32(16 * row << 16);
   const Vec negative = _mm512_set1_epi32(static_cast<int32_t>(job.form.products * row) << 16);
   const __m128i left = _mm_cvtsi32_si128(SaturateScale(job.form.bits).ifmap);
   const Vec first_groups = _mm512_mullo_epi32(_mm512_srli_epi32(index, 1),
@@ -92,10 +93,11 @@ int64_t list_others(ListValuesJob& given) {
   ListGroup* groups = job.groups;
   for (int64_t p = 0; p < job.count; ++p) {
     const int64_t begin = n;
-    for_each_sixteen(job, job.pixels[p], [&](Vec value, __mmask16 used, int64_t first) {
+    Vec next = rows;
+    for_each_sixteen(job, job.pixels[p], [&](Vec value, __mmask16 used, int64_t) {
       const __mmask16 other = _mm512_mask_test_epi32_mask(used, value, value);
-      Vec place =
-          _mm512_add_epi32(rows, _mm512_set1_epi32(static_cast<int32_t>(first * row) << 16));
+      Vec place = next;
+      next = _mm512_add_epi32(next, sixteen_rows);
       if constexpr (kLanes == SaturateLanes::kInt32) value = _mm512_sll_epi32(value, left);
       if constexpr (kLanes == SaturateLanes::kInt16Rails && kBothSigns) {
         place = _mm512_mask_add_epi32(place, _mm512_movepi32_mask(value), place, negative);
@@ -285,12 +287,19 @@ void add_all_of(const AddAllJob& job, const int32_t* pixels, int64_t channel) {
   }
 }
 
+template <int kMost>
+void add_all_tile(const AddAllJob& job, const int32_t* pixels, int64_t count, int64_t channel) {
+  if (kMost == 1 || count == kMost) return add_all_of<kMost>(job, pixels, channel);
+  if constexpr (kMost > 1) add_all_tile<kMost - 1>(job, pixels, count, channel);
+}
 void add_all(const AddAllJob& job) {
   for (int64_t channel = 0; channel < job.width * kTileChannels; channel += kTileChannels) {
-    int64_t p = 0;
-    for (; p + 6 <= job.count; p += 6) add_all_of<6>(job, job.pixels + p, channel);
-    for (; p + 3 <= job.count; p += 3) add_all_of<3>(job, job.pixels + p, channel);
-    for (; p < job.count; ++p) add_all_of<1>(job, job.pixels + p, channel);
+    const int64_t tiles = (job.count + kTilePixels - 1) / kTilePixels;
+    for (int64_t t = 0, p = 0; t < tiles; ++t) {  // of equal size, or one less
+      const int64_t end = job.count * (t + 1) / tiles;
+      add_all_tile<kTilePixels>(job, job.pixels + p, end - p, channel);
+      p = end;
+    }
   }
 }
 
@@ -370,8 +379,10 @@ bool within(const ByteTile& tile, int32_t margin) {
       return within_fits<2>(tile, margin);
     case 4:
       return within_fits<4>(tile, margin);
-    default:
+    case 8:
       return within_fits<8>(tile, margin);
+    default:
+      return within_fits<16>(tile, margin);
   }
 }
 
