@@ -19,6 +19,10 @@ inline constexpr int32_t kComparableLimit = 1 << 29;
 inline constexpr int64_t kPointQuads = 8;     // of a chain, between two points
 inline constexpr int64_t kBlockQuads = 16;    // a multiple of them
 inline constexpr int64_t kCensusVectors = 2;  // of a part
+// Of four weights, for the sum behind them and its extremes on the way, two for the first two
+// products and two for the others: all four; the first two, of which the second not negative, or
+// not positive; all, of which the fourth not negative, or not positive.
+inline constexpr int64_t kExtremesStreams = 5;
 
 // Some pixels against up to kTileChannels channels. Arrays by channel have whole vectors; results
 // are [count][kTileChannels].
@@ -167,6 +171,8 @@ struct ByteKernelTable {
   // Whether no running sum leaves its bits; if so, the sums are those of tree_saturate.
   bool (*tree_within)(const ByteTile& tile);
   void (*tree_census)(const ByteTile& tile);
+  // Of a chain whose zero byte is 0; weights: [vectors][quads][kExtremesStreams][kLaneChannels][4].
+  void (*chain_extremes)(const ByteTile& tile);
   void (*chain_census)(const ChainJob& job);
   void (*depthwise)(DepthwiseMode mode, const DepthwiseTile& tile);
   void (*census)(const TileCensusJob& job);

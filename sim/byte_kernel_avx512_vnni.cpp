@@ -118,6 +118,48 @@ bool run_tree_parts(const ByteTile& tile) {
   }
 }
 
+// A chain after every product. Bytes are not negative, so a product has the sign of its weight, and
+// of two of them one is the higher sum and the other the lower one: which, the weights know.
+struct ChainExtremes {
+  template <int kPixels, int kVectors>
+  static bool run(const Part& part) {
+    static_assert(kVectors == 1);
+    const ByteTile& tile = part.tile;
+    TileSums<kPixels, 1> sum, low, high;
+    const uint8_t* pixel[kPixels];
+    begin_part(part, sum, pixel);
+    UNROLL for (int p = 0; p < kPixels; ++p) {
+      sum.v[p][0] = _mm512_add_epi32(sum.v[p][0], _mm512_set1_epi32(kOffset));
+      low.v[p][0] = _mm512_set1_epi32(kOffset + kComparableLimit);
+      high.v[p][0] = _mm512_set1_epi32(kOffset - kComparableLimit);
+    }
+    const int8_t* weights = tile.weights + part.vector * 64 * tile.quads * kExtremesStreams;
+    for (int64_t quad = 0; quad < tile.quads; ++quad, weights += kExtremesStreams * 64) {
+      Vec w[kExtremesStreams];
+      UNROLL for (int i = 0; i < kExtremesStreams; ++i) w[i] = load(weights + i * 64);
+      UNROLL for (int p = 0; p < kPixels; ++p) {
+        const Vec a = broadcast_quad(pixel[p] + tile.offsets[quad]), s = sum.v[p][0];
+        sum.v[p][0] = _mm512_dpbusd_epi32(s, a, w[0]);
+        high.v[p][0] = greater(high.v[p][0], _mm512_dpbusd_epi32(s, a, w[1]));
+        low.v[p][0] = smaller(low.v[p][0], _mm512_dpbusd_epi32(s, a, w[2]));
+        high.v[p][0] = greater(high.v[p][0], _mm512_dpbusd_epi32(s, a, w[3]));
+        low.v[p][0] = smaller(low.v[p][0], _mm512_dpbusd_epi32(s, a, w[4]));
+      }
+    }
+    if (tile.last != nullptr) {
+      UNROLL for (int p = 0; p < kPixels; ++p) {
+        sum.v[p][0] = _mm512_add_epi32(sum.v[p][0], load(tile.last + part.vector * kLaneChannels));
+        high.v[p][0] = greater(high.v[p][0], sum.v[p][0]);
+        low.v[p][0] = smaller(low.v[p][0], sum.v[p][0]);
+      }
+    }
+    store_without_offset(part, kOffset, sum, tile.sums);
+    store_without_offset(part, kOffset, low, tile.low);
+    store_without_offset(part, kOffset, high, tile.high);
+    return true;
+  }
+};
+
 void exact(const ByteTile& tile) { run_parts<Exact, kTilePixels, kTileVectors>(tile); }
 void tree_saturate(const ByteTile& tile) {
   run_tree_parts<TreeSaturate, kSaturatePixels, kTileVectors>(tile);
@@ -128,6 +170,8 @@ bool tree_within(const ByteTile& tile) {
 void tree_census(const ByteTile& tile) {
   run_tree_parts<TreeCensus, kTreeCensusPixels, kCensusVectors>(tile);
 }
+
+void chain_extremes(const ByteTile& tile) { run_parts<ChainExtremes, kTilePixels, 1>(tile); }
 
 // --- chains ---
 
@@ -718,6 +762,7 @@ const ByteKernelTable kAvx512VnniByteKernels{
     .tree_saturate = tree_saturate,
     .tree_within = tree_within,
     .tree_census = tree_census,
+    .chain_extremes = chain_extremes,
     .chain_census = chain_census,
     .depthwise = depthwise,
     .census = census,
