@@ -12,13 +12,14 @@ inline constexpr int64_t kLaneChannels = 16;  // output channels per vector
 inline constexpr int64_t kTileVectors = 4;    // vectors of a tile, at most
 inline constexpr int64_t kTileChannels = kLaneChannels * kTileVectors;
 // Of a tile at most, by the registers of its kernel.
-inline constexpr int64_t kTilePixels = 6, kSaturatePixels = 5, kTreeCensusPixels = 4;
+inline constexpr int64_t kTilePixels = 6, kSaturatePixels = 5, kChainPixels = 5,
+                         kTreeCensusPixels = 4;
 inline constexpr int64_t kPanelPixels = 16;
-// What no running sum of a tree or a chain reaches, rails included; of a chain, four times the sum.
+// What no running sum of a tree or a chain reaches, rails included; of a chain, twice the sum.
 inline constexpr int32_t kComparableLimit = 1 << 29;
 inline constexpr int64_t kPointQuads = 8;     // of a chain, between two points
 inline constexpr int64_t kBlockQuads = 16;    // a multiple of them
-inline constexpr int64_t kCensusVectors = 2;  // of a part
+inline constexpr int64_t kCensusVectors = 2;  // of a part; of a chain, 1
 // Of four weights, for the sum behind them and its extremes on the way, two for the first two
 // products and two for the others: all four; the first two, of which the second not negative, or
 // not positive; all, of which the fourth not negative, or not positive.
@@ -31,7 +32,7 @@ struct ByteTile {
   int64_t count = 0;                       // 1..kTilePixels
   int64_t vectors = 0;                     // of output channels, 1..kTileVectors
   const int32_t* offsets = nullptr;        // [quads]: of each quad from the window's begin
-  // Part after part of at most kTileVectors vectors, for a census kCensusVectors:
+  // Part after part of at most kTileVectors vectors, for a census of trees kCensusVectors:
   // [quads][vectors of the part][kLaneChannels][4].
   const int8_t* weights = nullptr;
   int64_t quads = 0;
@@ -92,14 +93,15 @@ struct CopyPanelJob {
 };
 
 // The extremes of a chain's running sum. The sum and the sum of magnitudes are taken down after
-// every few quads: between two such points the running sum stays within (sum before + sum behind +-
-// magnitudes) / 2. Of these bounds and of the sums, a block keeps the extremes. Only where the
-// bounds could change what a census says are the block's products added one by one. So tile.low and
-// tile.high come out as values that the sum reached; the true extremes need no other width, and do
-// not move the channel's extremes.
+// every few quads: between two such points the running sum rises by what is positive among the
+// products, at most, and falls by the rest. Of these bounds a block keeps the extremes. Only where
+// the bounds could change what a census says are the block's products added one by one. So tile.low
+// and tile.high come out as values that the sum reached; the true extremes need no other width, and
+// do not move the channel's extremes.
 struct ChainJob {
   // start: without the zero byte's share. low, high and sums are written. weights: of every part
-  // [quads][2][vectors of the part][kLaneChannels][4], weights and -|weight|.
+  // [vectors][quads][2][kLaneChannels][4]: weights, and those above 0, or 0; if the zero byte is
+  // not 0, -|weight|.
   ByteTile tile;
   const uint8_t* const* magnitudes = nullptr;  // [count]: as pixels, of |byte - zero byte|; or
                                                // null: the zero byte is 0
@@ -111,8 +113,7 @@ struct ChainJob {
   const int32_t* greatest = nullptr;
   // Outputs whose extremes lie less than this apart get their true extremes; INT32_MIN: never.
   const int32_t* exact_below = nullptr;
-  // Scratch: two vectors per block and pixel, and one block more; as many looks and two vectors
-  // more.
+  // Scratch: [blocks + 1][kChainPixels][kLaneChannels]; as many looks and two vectors more.
   int32_t* block_sums = nullptr;
   int32_t* block_low = nullptr;
   int32_t* block_high = nullptr;

@@ -31,7 +31,7 @@ std::optional<ByteMatmul> ByteMatmul::pack(const QuantizedLayer& layer,
   if (workload.groups > 1 && workload.group_ofmap_channels() < kLeastGroupChannels)
     return std::nullopt;
   if (!suits_bytes(layer, ifmap, accumulation, mode, kernels,
-                   exact ? kInt32Limit : kComparableLimit, chain_census ? 4 : 1))
+                   exact ? kInt32Limit : kComparableLimit, chain_census ? 2 : 1))
     return std::nullopt;
   const int32_t zero_byte = ifmap.zero_point + CodeTensor::byte_offset(ifmap.format);
   ByteMatmul packed(workload, exact ? ByteIfmap::unordered(workload, zero_byte)
@@ -139,7 +139,10 @@ bool ByteMatmul::pack_channel(const QuantizedLayer& layer, const Block& block, i
 // For all streams, `stride` apart.
 void ByteMatmul::pack_weight(int8_t* to, int64_t stride, int64_t slot, int32_t weight) {
   *to = static_cast<int8_t>(weight);
-  if (is_bounded()) to[stride] = static_cast<int8_t>(-std::abs(weight));
+  if (is_bounded()) {
+    const bool any_sign = ifmap_.zero_byte() != 0;
+    to[stride] = static_cast<int8_t>(any_sign ? -std::abs(weight) : std::max(weight, 0));
+  }
   if (!is_chain() || is_bounded()) return;
   const int32_t up = std::max(weight, 0), down = std::min(weight, 0);
   if (slot < 2) {
@@ -189,7 +192,7 @@ void ByteMatmul::run_block(const ByteIfmap::Windows& windows, const Block& block
   tile.high = high;
   ChainJob chain;
   if (is_bounded()) {
-    const int64_t scratch = (blocks + 1) * kTilePixels * kCensusVectors * kLaneChannels;
+    const int64_t scratch = (blocks + 1) * kChainPixels * kLaneChannels;
     workspace.block_sums.resize(at(scratch));
     workspace.block_low.resize(at(scratch));
     workspace.block_high.resize(at(scratch));

@@ -48,11 +48,12 @@ class ByteMatmul : public ByteLayer {
   int64_t streams() const { return !is_chain() ? 1 : product_by_product_ ? kExtremesStreams : 2; }
   // Vectors of a part, at most.
   int64_t part_vectors() const {
-    return mode_ != KernelMode::kCensus ? kTileVectors : product_by_product_ ? 1 : kCensusVectors;
+    return mode_ != KernelMode::kCensus ? kTileVectors : is_chain() ? 1 : kCensusVectors;
   }
 
   int64_t tile_pixels() const {
     if (mode_ == KernelMode::kSaturate) return kSaturatePixels;
+    if (is_bounded()) return kChainPixels;
     return mode_ == KernelMode::kCensus && !is_chain() ? kTreeCensusPixels : kTilePixels;
   }
 
