@@ -17,8 +17,9 @@ inline constexpr int64_t kTilePixels = 6, kSaturatePixels = 5, kChainPixels = 5,
 inline constexpr int64_t kPanelPixels = 16;
 // What no running sum of a tree or a chain reaches, rails included; of a chain, twice the sum.
 inline constexpr int32_t kComparableLimit = 1 << 29;
-inline constexpr int64_t kPointQuads = 8;     // of a chain, between two points
-inline constexpr int64_t kBlockQuads = 16;    // a multiple of them
+// Of a chain, between two points: tighter bounds where sums are smaller.
+inline constexpr int64_t kShortPointQuads = 2, kLongPointQuads = 4;
+inline constexpr int64_t kBlockQuads = 16;    // a multiple of both
 inline constexpr int64_t kCensusVectors = 2;  // of a part; of a chain, 1
 // Of four weights, for the sum behind them and its extremes on the way, two for the first two
 // products and two for the others: all four; the first two, of which the second not negative, or
@@ -105,6 +106,7 @@ struct ChainJob {
   ByteTile tile;
   const uint8_t* const* magnitudes = nullptr;  // [count]: as pixels, of |byte - zero byte|; or
                                                // null: the zero byte is 0
+  int64_t point_quads = kLongPointQuads;       // between two points
   const int8_t* rows = nullptr;  // weights once more: [channels][blocks][kBlockQuads][4]
   bool together = false;         // the bytes of every block lie together
   // [points][vectors * kLaneChannels] of all quads up to every point, or null.

@@ -11,7 +11,7 @@ namespace {
 constexpr int64_t kLeastGroupChannels = 8;
 // Of a chain up to which adding product by product is faster than bounds and looks at what they
 // leave open.
-constexpr int64_t kShortQuads = 200;
+constexpr int64_t kProductQuads = 100;
 constexpr int64_t kLeastWatched = 4;  // tiles, before watching is given up
 
 size_t at(int64_t index) { return static_cast<size_t>(index); }
@@ -41,7 +41,7 @@ std::optional<ByteMatmul> ByteMatmul::pack(const QuantizedLayer& layer,
   packed.quads_per_fit_ = exact || lanes == 1 ? 0 : ceil_div(lanes, 4);
   if (saturates) packed.bits_ = chain.bits;
   packed.product_by_product_ =
-      chain_census && zero_byte == 0 && packed.ifmap_.quads() <= kShortQuads;
+      chain_census && zero_byte == 0 && packed.ifmap_.quads() <= kProductQuads;
   packed.together_ = packed.ifmap_.blocks_lie_together(kBlockQuads);
   if (!packed.pack_weights(layer)) return std::nullopt;
   for (const Block& block : packed.blocks_) {
@@ -75,7 +75,7 @@ bool ByteMatmul::pack_weights(const QuantizedLayer& layer) {
       if (is_bounded()) {
         rows_.resize(rows_.size() + at(block.channels * row_bytes()));
         corrections_.resize(corrections_.size() +
-                            at(ceil_div(quads, kPointQuads) * block.vectors * kLaneChannels));
+                            at(ceil_div(quads, point_quads()) * block.vectors * kLaneChannels));
       } else if (quads_per_fit_ > 0) {
         corrections_.resize(corrections_.size() +
                             at(ceil_div(quads, quads_per_fit_) * block.vectors * kLaneChannels));
@@ -124,7 +124,7 @@ bool ByteMatmul::pack_channel(const QuantizedLayer& layer, const Block& block, i
     pack_weight(weights_.data() + to, vectors * 64, slot % 4, weight);
     if (is_bounded()) {
       rows_[at(oc * row_bytes() + slot)] = static_cast<int8_t>(weight);
-      correct(quad / kPointQuads, block.vectors * kLaneChannels, sum);
+      correct(quad / point_quads(), block.vectors * kLaneChannels, sum);
     } else if (quads_per_fit_ > 0) {
       correct(quad / quads_per_fit_, block.vectors * kLaneChannels, sum - fitted);
       if (slot % 4 == 3 && (quad + 1) % quads_per_fit_ == 0) fitted = sum;
@@ -197,6 +197,7 @@ void ByteMatmul::run_block(const ByteIfmap::Windows& windows, const Block& block
     workspace.block_low.resize(at(scratch));
     workspace.block_high.resize(at(scratch));
     workspace.looks.resize(at(scratch + 2 * kLaneChannels));
+    chain.point_quads = point_quads();
     chain.rows = rows_.data() + block.channel * row_bytes();
     chain.together = together_;
     chain.corrections = tile.corrections;

@@ -33,6 +33,8 @@ class ByteMatmul : public ByteLayer {
     int64_t corrections = 0;  // and its corrections
   };
 
+  static constexpr int64_t kShortQuads = 256;  // of a chain with kShortPointQuads, at most
+
   ByteMatmul(const MatmulWorkload& workload, ByteIfmap ifmap)
       : workload_(workload), ifmap_(std::move(ifmap)) {}
   bool pack_weights(const QuantizedLayer& layer);
@@ -45,6 +47,9 @@ class ByteMatmul : public ByteLayer {
   }
   bool is_chain() const { return mode_ == KernelMode::kCensus && quads_per_fit_ == 0; }
   bool is_bounded() const { return is_chain() && !product_by_product_; }
+  int64_t point_quads() const {
+    return ifmap_.quads() <= kShortQuads ? kShortPointQuads : kLongPointQuads;
+  }
   int64_t streams() const { return !is_chain() ? 1 : product_by_product_ ? kExtremesStreams : 2; }
   // Vectors of a part, at most.
   int64_t part_vectors() const {

@@ -79,7 +79,7 @@ inline void bound(ChainSums& c, Vec correction, bool first) {
 }
 
 // Sums behind every block (those before the first come first), and the bounds inside it.
-template <bool kZeroByte, int kPixels>
+template <bool kZeroByte, int kPointQuads, int kPixels>
 void chain_blocks(const ChainJob& job, int64_t vector) {
   const ByteTile& tile = job.tile;
   const int64_t quads = tile.quads;
@@ -125,11 +125,11 @@ void chain_blocks(const ChainJob& job, int64_t vector) {
     low += block_at(1, 0);
     high += block_at(1, 0);
   };
-  static_assert(kBlockQuads == 2 * kPointQuads);
   int64_t quad = 0;
   for (; quad + kBlockQuads <= quads; quad += kBlockQuads) {
     to_point(kPointQuads, true);
-    to_point(kPointQuads, false);
+    for (int64_t point = kPointQuads; point < kBlockQuads; point += kPointQuads)
+      to_point(kPointQuads, false);
     end_block();
   }
   if (quad == quads) return;
@@ -172,8 +172,8 @@ int64_t list_looks(const ChainJob& job, int64_t p, int64_t vector, int64_t looks
   Vec low = load(sums), high = low, sum = low;
   for (int64_t block = 1; block < blocks; ++block) {
     sum = load(sums + block_at(block, 0));
-    low = smaller(low, sum);
-    high = greater(high, sum);
+    low = _mm512_min_epi32(low, sum);  // at once; one pixel's floats would wait for each other
+    high = _mm512_max_epi32(high, sum);
   }
   if (tile.last != nullptr) {
     sum = _mm512_add_epi32(sum, load(tile.last + channel));
@@ -206,49 +206,72 @@ int64_t list_looks(const ChainJob& job, int64_t p, int64_t vector, int64_t looks
 
 // --- looks ---
 
-// Sixteen blocks of outputs, one per lane: their sums after every product.
+// The extreme of each of sixteen vectors' lanes, in the order of kFoldOrder.
+constexpr int kFoldOrder[16] = {0, 8, 4, 12, 2, 10, 6, 14, 1, 9, 5, 13, 3, 11, 7, 15};
+template <class Pick>
+inline Vec folded(Vec (&v)[16], Pick&& pick) {
+  UNROLL for (int i = 0; i < 8; ++i) {
+    v[i] = pick(_mm512_unpacklo_epi32(v[i], v[i + 8]), _mm512_unpackhi_epi32(v[i], v[i + 8]));
+  }
+  UNROLL for (int i = 0; i < 4; ++i) {
+    v[i] = pick(_mm512_unpacklo_epi64(v[i], v[i + 4]), _mm512_unpackhi_epi64(v[i], v[i + 4]));
+  }
+  UNROLL for (int i = 0; i < 2; ++i) {
+    v[i] = pick(_mm512_shuffle_i32x4(v[i], v[i + 2], 0x44),
+                _mm512_shuffle_i32x4(v[i], v[i + 2], 0xEE));
+  }
+  return pick(_mm512_shuffle_i32x4(v[0], v[1], 0x88), _mm512_shuffle_i32x4(v[0], v[1], 0xDD));
+}
+
+// Of all lanes before each.
+inline Vec sums_before(Vec v) {
+  const Vec none = _mm512_setzero_si512();
+  v = _mm512_alignr_epi32(v, none, 15);
+  v = _mm512_add_epi32(v, _mm512_alignr_epi32(v, none, 15));
+  v = _mm512_add_epi32(v, _mm512_alignr_epi32(v, none, 14));
+  v = _mm512_add_epi32(v, _mm512_alignr_epi32(v, none, 12));
+  return _mm512_add_epi32(v, _mm512_alignr_epi32(v, none, 8));
+}
+
+// Sixteen blocks of outputs: their sums after every product. Lanes are a block's quads.
 template <bool kZeroByte>
 void look_closely(const ChainJob& job, int64_t vector, const int32_t* looks) {
   const ByteTile& tile = job.tile;
   const int64_t blocks = (tile.quads + kBlockQuads - 1) / kBlockQuads;
   const int8_t* rows = job.rows + vector * kLaneChannels * blocks * kBlockQuads * 4;
-  Vec a[16], w[16];
-  alignas(64) int32_t before[16], least[16], greatest[16];
-  UNROLL for (int i = 0; i < 16; ++i) {
+  const Vec offset = _mm512_set1_epi32(kOffset);
+  const Vec z = _mm512_set1_epi8(static_cast<char>(job.tile.zero_byte));
+  Vec low[16], high[16];
+  for (int i = 0; i < 16; ++i) {
     const int64_t block = looks[i] >> kLookBlock,
                   p = (looks[i] & ((1 << kLookBlock) - 1)) >> kLookPixel,
                   lane = looks[i] & ((1 << kLookPixel) - 1);
     const int32_t* offsets = tile.offsets + block * kBlockQuads;
-    a[i] = job.together ? load(tile.pixels[p] + *offsets)
-                        : _mm512_i32gather_epi32(load(offsets), tile.pixels[p], 1);
-    w[i] = load(rows + (lane * blocks + block) * kBlockQuads * 4);
-    before[i] = job.block_sums[block_at(block, p) + lane];
-  }
-  transpose_dwords(a);
-  transpose_dwords(w);
-  const Vec z = _mm512_set1_epi8(static_cast<char>(job.tile.zero_byte));
-  Vec sum = load(before), low = _mm512_set1_epi32(kOffset + kComparableLimit),
-      high = _mm512_set1_epi32(kOffset - kComparableLimit);
-  UNROLL for (int quad = 0; quad < 16; ++quad) {
-    // With the first products of the quad.
+    const Vec a = job.together ? load(tile.pixels[p] + *offsets)
+                               : _mm512_i32gather_epi32(load(offsets), tile.pixels[p], 1);
+    const Vec w = load(rows + (lane * blocks + block) * kBlockQuads * 4);
+    // With the first products of every quad.
     const auto with = [&](uint64_t bytes) {
-      const Vec some = _mm512_maskz_mov_epi8(bytes, w[quad]);
-      const Vec added = _mm512_dpbusd_epi32(sum, a[quad], some);
+      const Vec some = _mm512_maskz_mov_epi8(bytes, w);
+      const Vec added = _mm512_dpbusd_epi32(offset, a, some);
       if (!kZeroByte) return added;
       return _mm512_sub_epi32(added, _mm512_dpbusd_epi32(_mm512_setzero_si512(), z, some));
     };
-    const Vec whole = with(~uint64_t{0});
     const Vec one = with(0x1111111111111111), two = with(0x3333333333333333),
-              three = with(0x7777777777777777);
-    low = smaller(smaller(low, smaller(one, two)), smaller(three, whole));
-    high = greater(greater(high, greater(one, two)), greater(three, whole));
-    sum = whole;
+              three = with(0x7777777777777777), all = with(~uint64_t{0});
+    const Vec before =
+        _mm512_add_epi32(sums_before(_mm512_sub_epi32(all, offset)),
+                         _mm512_set1_epi32(job.block_sums[block_at(block, p) + lane] - kOffset));
+    low[i] = _mm512_add_epi32(before, smaller(smaller(one, two), smaller(three, all)));
+    high[i] = _mm512_add_epi32(before, greater(greater(one, two), greater(three, all)));
   }
-  store(least, _mm512_sub_epi32(low, _mm512_set1_epi32(kOffset)));
-  store(greatest, _mm512_sub_epi32(high, _mm512_set1_epi32(kOffset)));
+  alignas(64) int32_t least[16], greatest[16];
+  store(least, _mm512_sub_epi32(folded(low, smaller), offset));
+  store(greatest, _mm512_sub_epi32(folded(high, greater), offset));
   for (int i = 0; i < 16; ++i) {
-    const int64_t p = (looks[i] & ((1 << kLookBlock) - 1)) >> kLookPixel,
-                  lane = looks[i] & ((1 << kLookPixel) - 1);
+    const int32_t look = looks[kFoldOrder[i]];
+    const int64_t p = (look & ((1 << kLookBlock) - 1)) >> kLookPixel,
+                  lane = look & ((1 << kLookPixel) - 1);
     const int64_t at = p * kTileChannels + vector * kLaneChannels + lane;
     tile.low[at] = least[i] < tile.low[at] ? least[i] : tile.low[at];
     tile.high[at] = greatest[i] > tile.high[at] ? greatest[i] : tile.high[at];
@@ -261,19 +284,28 @@ void look_at_all(const ChainJob& job, int64_t vector, int64_t looks) {
   for (int64_t i = 0; i < looks; i += 16) look_closely<kZeroByte>(job, vector, job.looks + i);
 }
 
-template <bool kZeroByte>
+template <bool kZeroByte, int kPointQuads>
 void chain_blocks_of(const ChainJob& job, int64_t vector) {
   switch (job.tile.count) {
     case 1:
-      return chain_blocks<kZeroByte, 1>(job, vector);
+      return chain_blocks<kZeroByte, kPointQuads, 1>(job, vector);
     case 2:
-      return chain_blocks<kZeroByte, 2>(job, vector);
+      return chain_blocks<kZeroByte, kPointQuads, 2>(job, vector);
     case 3:
-      return chain_blocks<kZeroByte, 3>(job, vector);
+      return chain_blocks<kZeroByte, kPointQuads, 3>(job, vector);
     case 4:
-      return chain_blocks<kZeroByte, 4>(job, vector);
+      return chain_blocks<kZeroByte, kPointQuads, 4>(job, vector);
     default:
-      return chain_blocks<kZeroByte, 5>(job, vector);
+      return chain_blocks<kZeroByte, kPointQuads, 5>(job, vector);
+  }
+}
+
+template <int kPointQuads>
+void bound_vector(const ChainJob& job, int64_t vector) {
+  if (job.tile.zero_byte != 0) {
+    chain_blocks_of<true, kPointQuads>(job, vector);
+  } else {
+    chain_blocks_of<false, kPointQuads>(job, vector);
   }
 }
 
@@ -284,7 +316,11 @@ void chain_extremes(const ByteTile& tile) { run_parts<ChainExtremes, kTilePixels
 void chain_census(const ChainJob& job) {
   const bool zero_byte = job.tile.zero_byte != 0;
   for (int64_t vector = 0; vector < job.tile.vectors; ++vector) {
-    zero_byte ? chain_blocks_of<true>(job, vector) : chain_blocks_of<false>(job, vector);
+    if (job.point_quads == kShortPointQuads) {
+      bound_vector<kShortPointQuads>(job, vector);
+    } else {
+      bound_vector<kLongPointQuads>(job, vector);
+    }
     int64_t looks = 0;
     for (int64_t p = 0; p < job.tile.count; ++p) looks = list_looks(job, p, vector, looks);
     zero_byte ? look_at_all<true>(job, vector, looks) : look_at_all<false>(job, vector, looks);
