@@ -260,6 +260,33 @@ TEST_F(ByteMatmulTest, PeaksBetweenPoints) {
   }
 }
 
+// Sums that climb near to a rail and pass it for a few products at a time, or not quite: only what
+// can happen between two points shows that they may.
+TEST_F(ByteMatmulTest, PeaksPastTheRails) {
+  constexpr int32_t kClimb = 64, kLength = 128;
+  constexpr int32_t kCode = 15;  // the largest one, so that bounds are reached
+  RandomLayer l = random_layer(point_shape(kLength, 8, 1, 1), {4, false}, 0, {8, true}, 1,
+                               Data::kUniform, 0, 1);
+  std::fill(l.codes.begin(), l.codes.end(), kCode);
+  for (const int bits : {11, 13, 15, 16, 17}) {
+    const int32_t half = 1 << (bits - 1), weight = half * 3 / 2048;
+    for (const int32_t run : {2, 4, 8, 16, 32}) {
+      for (int32_t below = 0; below < 80; ++below) {
+        const int32_t sign = below % 2 == 0 ? 1 : -1;
+        const int32_t climb = (half - below * half / 80) / kCode;  // of all weights
+        for (int32_t i = 0; i < kLength; ++i) {
+          const int32_t peaks = (i - kClimb) / run % 2 == 0 ? weight : -weight;
+          const int32_t own = i < kClimb ? climb * (i + 1) / kClimb - climb * i / kClimb : peaks;
+          for (int32_t c = 0; c < 8; ++c)
+            l.layer.weights[static_cast<size_t>(c * kLength + i)] = sign * own;
+        }
+        const auto accumulation = stages(1, bits, OverflowPolicy::kSaturate, BiasMode::kPreload);
+        EXPECT_TRUE(compare(l, accumulation, KernelMode::kSaturate)) << run << " " << bits;
+      }
+    }
+  }
+}
+
 // Lengths around the blocks, points and quads of a chain, at both extremes; -128 and rails
 // included.
 TEST_F(ByteMatmulTest, ReductionLengthsAtTheExtremes) {
