@@ -12,8 +12,10 @@ namespace {
 constexpr int64_t kLeastGroupChannels = 8;
 constexpr int64_t kPixelsTogether = 256;
 constexpr int64_t kSpreadBytes = 32 << 10;  // of weights, which stay in the nearest cache
-constexpr int64_t kLeastWatched = 4;        // tiles of a unit, before watching is given up
-constexpr double kAllShare = 0.75;          // of values other than 0, from which all are added
+// Tiles of a unit, before watching is given up; and where most of the layer's failed so far.
+constexpr int64_t kLeastWatched = 4, kLeastHopeless = 1;
+constexpr size_t kSampleBytes = 4096;  // that tell how to begin
+constexpr double kAllShare = 0.75;     // of values other than 0, from which all are added
 
 size_t at(int64_t index) { return static_cast<size_t>(index); }
 
@@ -168,8 +170,10 @@ void ByteSaturate::choose_watch(int64_t largest_value, int32_t largest_start) {
 void ByteSaturate::run(std::span<const uint8_t> bytes, int64_t images, Workspace& workspace,
                        TileSink& sink, LayerCensus*) const {
   const auto per_group = std::ssize(units_) / workload_.groups;
-  std::vector<Watched> watched(units_.size());
-  bool all_values = false;
+  std::vector<Watched> watched(units_.size() + 1);
+  const auto sample = bytes.first(std::min(bytes.size(), kSampleBytes));
+  const auto zeros = std::count(sample.begin(), sample.end(), ifmap_.zero_byte());
+  bool all_values = suits_all(std::ssize(sample) - zeros, std::ssize(sample));
   ifmap_.for_each(
       bytes, images, false, *kernels_->bytes, workspace, [&](const ByteIfmap::Windows& windows) {
         const int64_t all = std::ssize(windows.pixels);
@@ -180,6 +184,11 @@ void ByteSaturate::run(std::span<const uint8_t> bytes, int64_t images, Workspace
             saturate(pixels, all_values, workspace, sink);
         }
       });
+}
+
+bool ByteSaturate::suits_all(int64_t others, int64_t values) const {
+  return form_.lanes == SaturateLanes::kInt32 &&
+         static_cast<double>(others) > kAllShare * static_cast<double>(values);
 }
 
 bool ByteSaturate::watch(const Pixels& pixels, std::vector<Watched>& watched, Workspace& workspace,
@@ -194,18 +203,22 @@ bool ByteSaturate::watch(const Pixels& pixels, std::vector<Watched>& watched, Wo
   tile.zero_byte = ifmap_.zero_byte();
   tile.bits = form_.bits;
   for (int64_t u = 0; u < pixels.units; ++u) {
-    Watched& own = watched[at(pixels.first_unit + u)];
+    Watched &own = watched[at(pixels.first_unit + u)], &all = watched.back();
+    const int64_t least =
+        all.failed * 2 < all.tiles + kLeastWatched ? kLeastWatched : kLeastHopeless;
     const int64_t tiles = ceil_div(pixels.count, kSaturatePixels);
     for (int64_t t = 0, pixel = 0; t < tiles; ++t) {  // of equal size, or one less
       const int64_t end = pixels.count * (t + 1) / tiles;
       tile.pixels = pixels.windows + pixel;
       tile.count = end - pixel;
       // Watching costs a third of what it saves, or less.
-      const bool look = own.tiles < kLeastWatched || own.failed * 2 < own.tiles;
+      const bool look = own.tiles < least || own.failed * 2 < own.tiles;
       const bool within =
           look && watch_tile(units_[at(pixels.first_unit + u)], tile, pixels.first + pixel, sink);
-      own.tiles += look;
-      own.failed += look && !within;
+      for (Watched* w : {&own, &all}) {
+        w->tiles += look;
+        w->failed += look && !within;
+      }
       any = any || !within;
       if (within) std::fill_n(workspace.left.begin() + u * pixels.count + pixel, tile.count, 0);
       pixel = end;
@@ -321,8 +334,7 @@ void ByteSaturate::add_products(const Pixels& pixels, int64_t first, bool& all,
     }
     kernels.add_listed(add);
   }
-  all = form_.lanes == SaturateLanes::kInt32 &&
-        static_cast<double>(others) > kAllShare * static_cast<double>(products * pixels.count);
+  all = suits_all(others, products * pixels.count);
 }
 
 void ByteSaturate::give_sums(const Pixels& pixels, Workspace& workspace, TileSink& sink) const {

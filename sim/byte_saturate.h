@@ -50,8 +50,10 @@ class ByteSaturate : public ByteLayer {
   void choose_watch(int64_t largest_value, int32_t largest_start);
   int64_t half_of_magnitudes(int64_t quads, int64_t largest_value) const;
 
+  // Whether all values are added, of which `others` are not 0.
+  bool suits_all(int64_t others, int64_t values) const;
   // Writes [units][count]: which pixels are left to saturate; the others go to the sink. Whether
-  // any are.
+  // any are. watched: by unit, and of all.
   bool watch(const Pixels& pixels, std::vector<Watched>& watched, Workspace& workspace,
              TileSink& sink) const;
   bool watch_tile(const Unit& unit, ByteTile& tile, int64_t pixel, TileSink& sink) const;

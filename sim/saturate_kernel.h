@@ -68,7 +68,7 @@ struct ListValuesJob {
   int32_t zero_byte = 0;
   int64_t products = 0;         // at most form.products
   bool all = false;             // kInt32: zeros, too; [count][form.products] values, no groups
-  int32_t* values = nullptr;    // scaled for kInt32, else twice as int16
+  int32_t* values = nullptr;    // int16, for kInt32 scaled and below 0, else twice
   int32_t* places = nullptr;    // of each value's weights, in bytes at width 1
   ListGroup* groups = nullptr;  // pixel after pixel
   int64_t group_count = 0;      // written

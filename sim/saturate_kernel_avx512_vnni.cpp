@@ -37,16 +37,17 @@ void spread_rails(const SpreadWeightsJob& job) {
   }
 }
 
-// A pair of int16 with a weight and 0.
+// Pairs of int16, of which the upper one meets 0.
 void spread_int32(const SpreadWeightsJob& job) {
-  const __m128i left = _mm_cvtsi32_si128(16 + SaturateScale(job.form.bits).weight);
+  const __m128i left = _mm_cvtsi32_si128(SaturateScale(job.form.bits).weight);
   for (int64_t i = 0; i < job.count * job.width * 4; ++i) {
     const Vec w = _mm512_cvtepi8_epi32(load_16_bytes(job.weights + i * 16));
-    store(job.to + i * 32, _mm512_srli_epi32(_mm512_sll_epi32(w, left), 16));
+    store(job.to + i * 32, _mm512_sll_epi32(w, left));
   }
 }
 
-void spread_weights(const SpreadWeightsJob& job) {
+void spread_weights(const SpreadWeightsJob& given) {
+  const SpreadWeightsJob job = given;  // a copy of its own, which no store can change
   switch (job.form.lanes) {
     case SaturateLanes::kInt16:
       return spread_int16(job);
@@ -79,7 +80,7 @@ inline void for_each_sixteen(const ListValuesJob& job, const uint8_t* pixel, Vis
 
 template <SaturateLanes kLanes, bool kBothSigns>
 int64_t list_others(ListValuesJob& given) {
-  const ListValuesJob job = given;  // a copy of its own, which no store can change
+  const ListValuesJob job = given;
   const auto row = static_cast<int32_t>(job.form.row_bytes());
   const Vec index = _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
   const Vec rows = _mm512_slli_epi32(_mm512_mullo_epi32(index, _mm512_set1_epi32(row)), 16);
@@ -106,10 +107,11 @@ int64_t list_others(ListValuesJob& given) {
       Vec both = _mm512_mask_blend_epi16(0xAAAAAAAA, value, place);
       both = _mm512_maskz_compress_epi32(other, both);
       store(job.places + n, _mm512_srli_epi32(both, 16));
-      if constexpr (kLanes != SaturateLanes::kInt32) {
-        both = _mm512_mask_blend_epi16(0xAAAAAAAA, both, _mm512_slli_epi32(both, 16));
-      }
-      store(job.values + n, both);  // kInt32: the place meets weights of 0
+      constexpr __mmask32 kUpper = 0xAAAAAAAA;
+      both = kLanes == SaturateLanes::kInt32
+                 ? _mm512_maskz_mov_epi16(~kUpper, both)
+                 : _mm512_mask_blend_epi16(kUpper, both, _mm512_slli_epi32(both, 16));
+      store(job.values + n, both);
       n += __builtin_popcount(other);
     });
     listed += n - begin;
@@ -140,7 +142,7 @@ int64_t copy_values(const ListValuesJob& given) {
     int32_t* values = job.values + p * job.form.products;
     for_each_sixteen(job, job.pixels[p], [&](Vec value, __mmask16 used, int64_t first) {
       others += __builtin_popcount(_mm512_mask_test_epi32_mask(used, value, value));
-      store(values + first, _mm512_sll_epi32(value, left));
+      store(values + first, _mm512_maskz_mov_epi16(0x55555555, _mm512_sll_epi32(value, left)));
     });
   }
   return others;
