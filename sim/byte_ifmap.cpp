@@ -12,7 +12,7 @@ namespace widthwise {
 namespace {
 
 constexpr int64_t kCacheBytes = 512 << 10;  // of ifmaps that are worked on together
-constexpr int64_t kPanelsBytes = 256 << 10;
+constexpr int64_t kPanelsBytes = 512 << 10;
 
 }  // namespace
 

@@ -12,13 +12,19 @@ inline constexpr int64_t kLaneChannels = 16;  // output channels per vector
 inline constexpr int64_t kTileVectors = 4;    // vectors of a tile, at most
 inline constexpr int64_t kTileChannels = kLaneChannels * kTileVectors;
 // Of a tile at most, by the registers of its kernel.
-inline constexpr int64_t kTilePixels = 6, kSaturatePixels = 5, kTreeCensusPixels = 4;
+inline constexpr int64_t kTilePixels = 6, kSaturatePixels = 5, kChainPixels = 5,
+                         kTreeCensusPixels = 4;
 inline constexpr int64_t kPanelPixels = 16;
-// What no running sum of a tree or a chain reaches, rails included; of a chain, four times the sum.
+// What no running sum of a tree or a chain reaches, rails included; of a chain, twice the sum.
 inline constexpr int32_t kComparableLimit = 1 << 29;
-inline constexpr int64_t kPointQuads = 8;     // of a chain, between two points
-inline constexpr int64_t kBlockQuads = 16;    // a multiple of them
-inline constexpr int64_t kCensusVectors = 2;  // of a part
+// Of a chain, between two points: tighter bounds where sums are smaller.
+inline constexpr int64_t kShortPointQuads = 2, kLongPointQuads = 4;
+inline constexpr int64_t kBlockQuads = 16;    // a multiple of both
+inline constexpr int64_t kCensusVectors = 2;  // of a part; of a chain, 1
+// Of four weights, for the sum behind them and its extremes on the way, two for the first two
+// products and two for the others: all four; the first two, of which the second not negative, or
+// not positive; all, of which the fourth not negative, or not positive.
+inline constexpr int64_t kExtremesStreams = 5;
 
 // Some pixels against up to kTileChannels channels. Arrays by channel have whole vectors; results
 // are [count][kTileChannels].
@@ -27,15 +33,14 @@ struct ByteTile {
   int64_t count = 0;                       // 1..kTilePixels
   int64_t vectors = 0;                     // of output channels, 1..kTileVectors
   const int32_t* offsets = nullptr;        // [quads]: of each quad from the window's begin
-  // Part after part of at most kTileVectors vectors, for a census kCensusVectors:
+  // Part after part of at most kTileVectors vectors, for a census of trees kCensusVectors:
   // [quads][vectors of the part][kLaneChannels][4].
   const int8_t* weights = nullptr;
   int64_t quads = 0;
   const int32_t* start = nullptr;  // before the first addition
   int32_t* sums = nullptr;
 
-  // Trees: a fitted addition after every quads_per_fit quads (0: after every product), and one of
-  // `last` if there is one.
+  // Trees: a fitted addition after every quads_per_fit quads, and one of `last` if there is one.
   int64_t quads_per_fit = 1;
   int32_t zero_byte = 0;
   const int32_t* corrections =
@@ -97,17 +102,19 @@ struct FittedStarts {
 };
 
 // The extremes of a chain's running sum. The sum and the sum of magnitudes are taken down after
-// every few quads: between two such points the running sum stays within (sum before + sum behind +-
-// magnitudes) / 2. Of these bounds and of the sums, a block keeps the extremes. Only where the
-// bounds could change what a census says are the block's products added one by one. So tile.low and
-// tile.high come out as values that the sum reached; the true extremes need no other width, and do
-// not move the channel's extremes.
+// every few quads: between two such points the running sum rises by what is positive among the
+// products, at most, and falls by the rest. Of these bounds a block keeps the extremes. Only where
+// the bounds could change what a census says are the block's products added one by one. So tile.low
+// and tile.high come out as values that the sum reached; the true extremes need no other width, and
+// do not move the channel's extremes.
 struct ChainJob {
   // start: without the zero byte's share. low, high and sums are written. weights: of every part
-  // [quads][2][vectors of the part][kLaneChannels][4], weights and -|weight|.
+  // [vectors][quads][2][kLaneChannels][4]: weights, and those above 0, or 0; if the zero byte is
+  // not 0, -|weight|.
   ByteTile tile;
   const uint8_t* const* magnitudes = nullptr;  // [count]: as pixels, of |byte - zero byte|; or
                                                // null: the zero byte is 0
+  int64_t point_quads = kLongPointQuads;       // between two points
   const int8_t* rows = nullptr;  // weights once more: [channels][blocks][kBlockQuads][4]
   bool together = false;         // the bytes of every block lie together
   // [points][vectors * kLaneChannels] of all quads up to every point, or null.
@@ -115,8 +122,7 @@ struct ChainJob {
   const int32_t* least = nullptr;  // of each channel so far
   const int32_t* greatest = nullptr;
   FittedStarts starts;
-  // Scratch: two vectors per block and pixel, and one block more; as many looks and two vectors
-  // more.
+  // Scratch: [blocks + 1][kChainPixels][kLaneChannels]; as many looks and two vectors more.
   int32_t* block_sums = nullptr;
   int32_t* block_low = nullptr;
   int32_t* block_high = nullptr;
@@ -171,12 +177,16 @@ struct ByteRequantizeJob {
   int64_t stride = 0;
 };
 
+struct SaturateKernelTable;
+
 struct ByteKernelTable {
   void (*exact)(const ByteTile& tile);
   void (*tree_saturate)(const ByteTile& tile);
   // Whether no running sum leaves its bits; if so, the sums are those of tree_saturate.
   bool (*tree_within)(const ByteTile& tile);
   void (*tree_census)(const ByteTile& tile);
+  // Of a chain whose zero byte is 0; weights: [vectors][quads][kExtremesStreams][kLaneChannels][4].
+  void (*chain_extremes)(const ByteTile& tile);
   void (*chain_census)(const ChainJob& job);
   void (*depthwise)(DepthwiseMode mode, const DepthwiseTile& tile);
   void (*census)(const TileCensusJob& job);
@@ -184,6 +194,7 @@ struct ByteKernelTable {
   void (*transpose)(const uint8_t* from, int64_t rows, int64_t cols, uint8_t* to);
   void (*copy_panel)(const CopyPanelJob& job);
   void (*requantize)(const ByteRequantizeJob& job);
+  const SaturateKernelTable* saturate;
 };
 
 extern const ByteKernelTable kAvx512VnniByteKernels;

@@ -1,81 +1,12 @@
-#include <immintrin.h>
-
 #include "sim/byte_kernel.h"
+#include "sim/byte_tile_avx512_vnni.h"
+#include "sim/byte_vectors.h"
+#include "sim/chain_kernel_avx512_vnni.h"
+#include "sim/fitted_hits_avx512_vnni.h"
+#include "sim/saturate_kernel.h"
 
 namespace widthwise {
 namespace {
-
-using Vec = __m512i;
-
-inline Vec load(const void* from) { return _mm512_loadu_si512(from); }
-inline void store(void* to, Vec value) { _mm512_storeu_si512(to, value); }
-// Needs one bit less than the value in two's complement.
-inline Vec magnitude(Vec v) { return _mm512_xor_si512(v, _mm512_srai_epi32(v, 31)); }
-inline Vec broadcast_quad(const uint8_t* from) {
-  int32_t quad;
-  __builtin_memcpy(&quad, from, sizeof(quad));
-  return _mm512_set1_epi32(quad);
-}
-
-// Running sums that are compared carry this offset, which makes them the bits of positive, normal
-// floats: those are in the same order, and two units of the machine compare floats, one integers.
-// |sum| < kComparableLimit.
-constexpr int32_t kOffset = 1 << 30;
-inline Vec smaller(Vec a, Vec b) {
-  return _mm512_castps_si512(_mm512_min_ps(_mm512_castsi512_ps(a), _mm512_castsi512_ps(b)));
-}
-inline Vec greater(Vec a, Vec b) {
-  return _mm512_castps_si512(_mm512_max_ps(_mm512_castsi512_ps(a), _mm512_castsi512_ps(b)));
-}
-
-// --- tiles: kPixels pixels, kVectors vectors stay in registers; unrolled whole, or g++ spills ---
-
-#define UNROLL _Pragma("GCC unroll 16")
-
-template <int kPixels, int kVectors>
-struct TileSums {
-  Vec v[kPixels][kVectors];
-};
-
-// One quad of every pixel against one quad of weights.
-template <int kPixels, int kVectors>
-inline void add_quad(TileSums<kPixels, kVectors>& sum, const uint8_t* const (&pixel)[kPixels],
-                     int64_t offset, const int8_t* weights) {
-  Vec w[kVectors];
-  UNROLL for (int v = 0; v < kVectors; ++v) w[v] = load(weights + v * 64);
-  UNROLL for (int p = 0; p < kPixels; ++p) {
-    const Vec a = broadcast_quad(pixel[p] + offset);
-    UNROLL for (int v = 0; v < kVectors; ++v) {
-      sum.v[p][v] = _mm512_dpbusd_epi32(sum.v[p][v], a, w[v]);
-    }
-  }
-}
-
-// A part of a tile: vectors from `vector` on.
-struct Part {
-  const ByteTile& tile;
-  int64_t vector;
-  const int8_t* weights() const { return tile.weights + vector * 64 * tile.quads; }
-  int64_t at(int p, int v) const { return p * kTileChannels + (vector + v) * kLaneChannels; }
-};
-
-template <int kPixels, int kVectors>
-inline void begin_part(const Part& part, TileSums<kPixels, kVectors>& sum,
-                       const uint8_t* (&pixel)[kPixels]) {
-  UNROLL for (int p = 0; p < kPixels; ++p) {
-    pixel[p] = part.tile.pixels[p];
-    UNROLL for (int v = 0; v < kVectors; ++v) {
-      sum.v[p][v] = load(part.tile.start + (part.vector + v) * kLaneChannels);
-    }
-  }
-}
-
-template <int kPixels, int kVectors>
-inline void store_part(const Part& part, const TileSums<kPixels, kVectors>& sum, int32_t* to) {
-  UNROLL for (int p = 0; p < kPixels; ++p) {
-    UNROLL for (int v = 0; v < kVectors; ++v) store(to + part.at(p, v), sum.v[p][v]);
-  }
-}
 
 struct Exact {
   template <int kPixels, int kVectors>
@@ -91,102 +22,6 @@ struct Exact {
     return true;
   }
 };
-
-template <int kPixels, int kVectors>
-inline void store_without_offset(const Part& part, int32_t offset, TileSums<kPixels, kVectors>& sum,
-                                 int32_t* to) {
-  UNROLL for (int p = 0; p < kPixels; ++p) {
-    UNROLL for (int v = 0; v < kVectors; ++v) {
-      sum.v[p][v] = _mm512_sub_epi32(sum.v[p][v], _mm512_set1_epi32(offset));
-    }
-  }
-  store_part(part, sum, to);
-}
-
-// Calls close() after every fitted addition, of kFit quads; 0: of quads_per_fit. kCorrected: the
-// zero byte is not 0.
-constexpr int kEveryProduct = -1;
-template <int kFit, bool kCorrected, int kPixels, int kVectors, class Close>
-inline void run_tree(const Part& part, int32_t offset, TileSums<kPixels, kVectors>& sum,
-                     Close&& close) {
-  const ByteTile& tile = part.tile;
-  const uint8_t* pixel[kPixels];
-  begin_part(part, sum, pixel);
-  UNROLL for (int p = 0; p < kPixels; ++p) {
-    UNROLL for (int v = 0; v < kVectors; ++v) {
-      sum.v[p][v] = _mm512_add_epi32(sum.v[p][v], _mm512_set1_epi32(offset));
-    }
-  }
-  const int8_t* weights = part.weights();
-  const int32_t* offsets = tile.offsets;
-  const int64_t quads = tile.quads, fit = kFit != 0 ? kFit : tile.quads_per_fit;
-  const auto add_all = [&](const int32_t* from) {
-    UNROLL for (int v = 0; v < kVectors; ++v) {
-      const Vec addend = load(from + (part.vector + v) * kLaneChannels);
-      UNROLL for (int p = 0; p < kPixels; ++p) sum.v[p][v] = _mm512_add_epi32(sum.v[p][v], addend);
-    }
-  };
-  const int32_t* corrections = tile.corrections;
-  const auto fitted = [&] {
-    if constexpr (kCorrected) {
-      add_all(corrections);
-      corrections += tile.vectors * kLaneChannels;
-    }
-    close();
-  };
-  int64_t quad = 0;
-  if constexpr (kFit == kEveryProduct) {
-    const Vec z = _mm512_set1_epi8(static_cast<char>(tile.zero_byte));
-    for (; quad < quads; ++quad, weights += kVectors * 64) {
-      const int64_t at = offsets[quad];
-      UNROLL for (int product = 0; product < 4; ++product) {
-        const uint64_t own = uint64_t{0x1111111111111111} << product;
-        Vec w[kVectors];
-        UNROLL for (int v = 0; v < kVectors; ++v) {
-          w[v] = _mm512_maskz_loadu_epi8(own, weights + v * 64);
-        }
-        UNROLL for (int p = 0; p < kPixels; ++p) {
-          const Vec a = broadcast_quad(pixel[p] + at);
-          UNROLL for (int v = 0; v < kVectors; ++v) {
-            sum.v[p][v] = _mm512_dpbusd_epi32(sum.v[p][v], a, w[v]);
-          }
-        }
-        if constexpr (kCorrected) {
-          UNROLL for (int v = 0; v < kVectors; ++v) {
-            const Vec share = _mm512_dpbusd_epi32(_mm512_setzero_si512(), z, w[v]);
-            UNROLL for (int p = 0; p < kPixels; ++p) {
-              sum.v[p][v] = _mm512_sub_epi32(sum.v[p][v], share);
-            }
-          }
-        }
-        close();
-      }
-    }
-  } else {
-    for (; quad + fit <= quads; quad += fit) {
-      if constexpr (kFit > 0) {
-        UNROLL for (int i = 0; i < kFit; ++i) {
-          add_quad(sum, pixel, offsets[quad + i], weights + i * kVectors * 64);
-        }
-        weights += kFit * kVectors * 64;
-      } else {
-        for (int64_t i = 0; i < fit; ++i, weights += kVectors * 64)
-          add_quad(sum, pixel, offsets[quad + i], weights);
-      }
-      fitted();
-    }
-    if (quad < quads) {
-      for (; quad < quads; ++quad, weights += kVectors * 64)
-        add_quad(sum, pixel, offsets[quad], weights);
-      fitted();
-    }
-  }
-  if (tile.last != nullptr) {
-    add_all(tile.last);
-    close();
-  }
-  store_without_offset(part, offset, sum, tile.sums);
-}
 
 template <int kFit, bool kCorrected>
 struct TreeSaturate {
@@ -254,28 +89,6 @@ struct TreeCensus {
   }
 };
 
-// Cuts a tile of at most kMost pixels into parts of kVectors vectors; whether all return true.
-template <class Kernel, int kMost, int kVectors>
-bool run_pixels(const ByteTile& tile, int64_t vector) {
-  if (kMost == 1 || tile.count >= kMost)
-    return Kernel::template run<kMost, kVectors>({tile, vector});
-  if constexpr (kMost > 1) return run_pixels<Kernel, kMost - 1, kVectors>(tile, vector);
-  return true;
-}
-template <class Kernel, int kMost, int kVectors>
-bool run_parts(const ByteTile& tile) {
-  bool all = true;
-  int64_t vector = 0;
-  for (; vector + kVectors <= tile.vectors; vector += kVectors)
-    all = run_pixels<Kernel, kMost, kVectors>(tile, vector) && all;
-  const int64_t left = tile.vectors - vector;
-  if (left == 1) all = run_pixels<Kernel, kMost, 1>(tile, vector) && all;
-  if constexpr (kVectors > 2) {
-    if (left == 2) all = run_pixels<Kernel, kMost, 2>(tile, vector) && all;
-    if (left == 3) all = run_pixels<Kernel, kMost, 3>(tile, vector) && all;
-  }
-  return all;
-}
 template <template <int, bool> class Tree, int kMost, int kVectors>
 bool run_tree_parts(const ByteTile& tile) {
   const auto run = [&]<int kFit>() {
@@ -283,8 +96,6 @@ bool run_tree_parts(const ByteTile& tile) {
                                : run_parts<Tree<kFit, false>, kMost, kVectors>(tile);
   };
   switch (tile.quads_per_fit) {
-    case 0:
-      return run.template operator()<kEveryProduct>();
     case 1:
       return run.template operator()<1>();
     case 2:
@@ -305,343 +116,6 @@ bool tree_within(const ByteTile& tile) {
 }
 void tree_census(const ByteTile& tile) {
   run_tree_parts<TreeCensus, kTreeCensusPixels, kCensusVectors>(tile);
-}
-
-// --- chains ---
-
-// Block after block of kCensusVectors vectors: [blocks][kTilePixels][kCensusVectors *
-// kLaneChannels].
-inline int64_t block_at(int64_t block, int64_t p, int64_t v) {
-  return ((block * kTilePixels + p) * kCensusVectors + v) * kLaneChannels;
-}
-
-// The quads between two points of a chain: sums go on, magnitudes begin at 0; [kPixels][kVectors]
-// in memory, for g++ spills what lives in registers across a point. Never inlined for the same
-// reason.
-template <bool kZeroByte, int kPixels, int kVectors>
-[[gnu::noinline]] void add_quads(const ChainJob& job, int64_t vector, int64_t first, int64_t end,
-                                 int32_t* sums, int32_t* bounds) {
-  const ByteTile& tile = job.tile;
-  const int64_t stride = 2 * kVectors * 64;
-  const int8_t* weights = tile.weights + vector * 2 * 64 * tile.quads + first * stride;
-  const int64_t to_bounds = kVectors * 64;
-  TileSums<kPixels, kVectors> sum, bound;
-  const uint8_t *pixel[kPixels], *magnitude[kPixels];
-  UNROLL for (int p = 0; p < kPixels; ++p) {
-    pixel[p] = tile.pixels[p];
-    if constexpr (kZeroByte) magnitude[p] = job.magnitudes[p];
-    UNROLL for (int v = 0; v < kVectors; ++v) {
-      sum.v[p][v] = load(sums + block_at(0, p, v));
-      bound.v[p][v] = _mm512_setzero_si512();
-    }
-  }
-  for (int64_t quad = first; quad < end; ++quad, weights += stride) {
-    const int64_t offset = tile.offsets[quad];
-    if constexpr (kZeroByte) {
-      add_quad(sum, pixel, offset, weights);
-      add_quad(bound, magnitude, offset, weights + to_bounds);
-    } else {
-      Vec w[kVectors], b[kVectors];
-      UNROLL for (int v = 0; v < kVectors; ++v) {
-        w[v] = load(weights + v * 64);
-        b[v] = load(weights + to_bounds + v * 64);
-      }
-      UNROLL for (int p = 0; p < kPixels; ++p) {
-        const Vec a = broadcast_quad(pixel[p] + offset);
-        UNROLL for (int v = 0; v < kVectors; ++v) {
-          sum.v[p][v] = _mm512_dpbusd_epi32(sum.v[p][v], a, w[v]);
-          bound.v[p][v] = _mm512_dpbusd_epi32(bound.v[p][v], a, b[v]);
-        }
-      }
-    }
-  }
-  UNROLL for (int p = 0; p < kPixels; ++p) {
-    UNROLL for (int v = 0; v < kVectors; ++v) {
-      store(sums + block_at(0, p, v), sum.v[p][v]);
-      store(bounds + block_at(0, p, v), bound.v[p][v]);
-    }
-  }
-}
-
-// Sums behind every block (those before the first come first), and the extremes of twice the bounds
-// inside it. kZeroByte: the zero byte is not 0, so magnitudes are other bytes than the ifmap's.
-template <bool kZeroByte, int kPixels, int kVectors>
-void chain_blocks(const ChainJob& job, int64_t vector) {
-  const ByteTile& tile = job.tile;
-  const int64_t quads = tile.quads;
-  const int32_t* corrections = kZeroByte ? job.corrections + vector * kLaneChannels : nullptr;
-  int32_t *sums = job.block_sums, *low = job.block_low, *high = job.block_high;
-  constexpr int64_t kSize = kTilePixels * kCensusVectors * kLaneChannels;
-  alignas(64) int32_t raw[kSize], bounds[kSize], before[kSize];
-  for (int p = 0; p < kPixels; ++p) {
-    for (int v = 0; v < kVectors; ++v) {
-      const Vec start = load(tile.start + (vector + v) * kLaneChannels);
-      const int64_t at = block_at(0, p, v);
-      store(raw + at, start);
-      store(before + at, start);
-      store(sums + at, start);
-    }
-  }
-  for (int64_t block = 0; block < quads; block += kBlockQuads) {
-    const int64_t end = block + kBlockQuads < quads ? block + kBlockQuads : quads;
-    sums += block_at(1, 0, 0);
-    for (int64_t quad = block; quad < end; quad += kPointQuads) {
-      const int64_t point = quad + kPointQuads < end ? quad + kPointQuads : end;
-      add_quads<kZeroByte, kPixels, kVectors>(job, vector, quad, point, raw, bounds);
-      UNROLL for (int p = 0; p < kPixels; ++p) {
-        UNROLL for (int v = 0; v < kVectors; ++v) {
-          const int64_t at = block_at(0, p, v);
-          Vec behind = load(raw + at);
-          if constexpr (kZeroByte) {
-            behind = _mm512_add_epi32(behind, load(corrections + v * kLaneChannels));
-          }
-          const Vec middle = _mm512_add_epi32(load(before + at), behind);
-          const Vec bound = load(bounds + at);
-          Vec below = _mm512_add_epi32(middle, bound), above = _mm512_sub_epi32(middle, bound);
-          if (quad != block) {
-            below = _mm512_min_epi32(below, load(low + at));
-            above = _mm512_max_epi32(above, load(high + at));
-          }
-          store(low + at, below);
-          store(high + at, above);
-          store(before + at, behind);
-          if (point == end) store(sums + at, behind);
-        }
-      }
-      if constexpr (kZeroByte) corrections += tile.vectors * kLaneChannels;
-    }
-    low += block_at(1, 0, 0);
-    high += block_at(1, 0, 0);
-  }
-}
-
-// Of fitted_hits, for the outputs of a vector.
-struct Crossing {
-  Vec low, high;  // with the bias
-  Vec differ;     // bits
-  Vec middle, most;
-  __mmask16 crosses;
-};
-inline Crossing crossing(Vec bias, Vec low, Vec high) {
-  Crossing c;
-  c.low = _mm512_min_epi32(low, bias);
-  c.high = _mm512_max_epi32(high, bias);
-  c.differ = _mm512_xor_si512(c.low, c.high);
-  const Vec ones = _mm512_srlv_epi32(_mm512_set1_epi32(-1), _mm512_lzcnt_epi32(c.differ));
-  c.middle = _mm512_andnot_si512(_mm512_srli_epi32(ones, 1), c.high);
-  c.most =
-      _mm512_max_epi32(_mm512_sub_epi32(c.high, c.middle),
-                       _mm512_add_epi32(_mm512_sub_epi32(c.middle, c.low), _mm512_set1_epi32(-1)));
-  const Vec outer = _mm512_mask_mov_epi32(c.high, _mm512_movepi32_mask(bias), c.low);
-  c.crosses = _mm512_cmpneq_epi32_mask(outer, bias);
-  return c;
-}
-
-// Lowers free_high and raises free_low to what leaves fitted_hits as they are.
-inline void keep_fitted_hits(const FittedStarts& starts, int64_t channel, Vec low, Vec high,
-                             Vec& free_low, Vec& free_high) {
-  const Vec bias = load(starts.bias + channel), free_from = load(starts.free_from + channel);
-  const Crossing c = crossing(bias, low, high);
-  // 2^n - 1 for numbers of n bits.
-  const auto ones = [](Vec number) {
-    return _mm512_srlv_epi32(_mm512_set1_epi32(-1), _mm512_lzcnt_epi32(number));
-  };
-  const Vec room = ones(c.most);
-  const __mmask16 wraps = _mm512_cmplt_epi32_mask(c.most, free_from);
-  free_high = _mm512_mask_min_epi32(free_high, wraps, free_high, _mm512_add_epi32(c.middle, room));
-  const Vec lowest = _mm512_add_epi32(c.middle, _mm512_xor_si512(room, _mm512_set1_epi32(-1)));
-  const __mmask16 apart = _mm512_test_epi32_mask(c.differ, c.differ);
-  free_low =
-      _mm512_mask_max_epi32(free_low, wraps, free_low, _mm512_mask_mov_epi32(c.low, apart, lowest));
-  const Vec range = _mm512_sub_epi32(c.high, c.low);
-  const auto saturates = static_cast<__mmask16>(
-      ~c.crosses & _mm512_cmplt_epi32_mask(range, _mm512_add_epi32(free_from, free_from)));
-  const auto below = _mm512_movepi32_mask(bias);  // the bias is at the lower rail
-  const Vec reach = ones(_mm512_or_si512(range, _mm512_set1_epi32(1)));
-  free_high = _mm512_mask_min_epi32(free_high, saturates, free_high,
-                                    _mm512_mask_add_epi32(bias, below, bias, reach));
-  free_low = _mm512_mask_max_epi32(
-      free_low, saturates, free_low,
-      _mm512_mask_sub_epi32(bias, static_cast<__mmask16>(~below), bias, reach));
-}
-
-// What a running sum may reach without changing what a census says: twice the limits, rounded
-// outwards.
-struct Freedom {
-  Vec twice_low, twice_high;
-};
-inline Freedom freedom(const ChainJob& job, int64_t channel, Vec low, Vec high) {
-  const Vec largest = _mm512_or_si512(magnitude(low), magnitude(high));
-  const Vec width_high = _mm512_srlv_epi32(_mm512_set1_epi32(-1), _mm512_lzcnt_epi32(largest));
-  const Vec width_low = _mm512_xor_si512(width_high, _mm512_set1_epi32(-1));
-  Vec free_high =
-      _mm512_min_epi32(width_high, _mm512_max_epi32(high, load(job.greatest + channel)));
-  Vec free_low = _mm512_max_epi32(width_low, _mm512_min_epi32(low, load(job.least + channel)));
-  if (job.starts.bias != nullptr)
-    keep_fitted_hits(job.starts, channel, low, high, free_low, free_high);
-  const Vec one = _mm512_set1_epi32(1);
-  return {_mm512_sub_epi32(_mm512_add_epi32(free_low, free_low), one),
-          _mm512_add_epi32(_mm512_add_epi32(free_high, free_high), one)};
-}
-
-// A block of an output as one number: block, pixel, lane of the kCensusVectors vectors.
-constexpr int kLookBlock = 8, kLookPixel = 5;
-
-// Sums, and low and high from the ends of the blocks; returns how many looks are listed then.
-int64_t list_looks(const ChainJob& job, int64_t p, int64_t vector, int64_t v, int64_t looks) {
-  const ByteTile& tile = job.tile;
-  const int64_t channel = (vector + v) * kLaneChannels, at = p * kTileChannels + channel;
-  const int64_t blocks = (tile.quads + kBlockQuads - 1) / kBlockQuads;
-  const int32_t* sums = job.block_sums + block_at(1, p, v);
-  Vec low = load(sums), high = low, sum = low;
-  for (int64_t block = 1; block < blocks; ++block) {
-    sum = load(sums + block_at(block, 0, 0));
-    low = _mm512_min_epi32(low, sum);
-    high = _mm512_max_epi32(high, sum);
-  }
-  if (tile.last != nullptr) {
-    sum = _mm512_add_epi32(sum, load(tile.last + channel));
-    low = _mm512_min_epi32(low, sum);
-    high = _mm512_max_epi32(high, sum);
-  }
-  store(tile.sums + at, sum);
-  store(tile.low + at, low);
-  store(tile.high + at, high);
-  const Freedom free = freedom(job, channel, low, high);
-  Vec look = _mm512_add_epi32(
-      _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15),
-      _mm512_set1_epi32(static_cast<int32_t>(p << kLookPixel | v * kLaneChannels)));
-  const Vec next = _mm512_set1_epi32(1 << kLookBlock);
-  const int32_t *lows = job.block_low + block_at(0, p, v),
-                *highs = job.block_high + block_at(0, p, v);
-  for (int64_t block = 0; block < blocks; ++block) {
-    // Negative where a sum inside the block could leave its freedom.
-    const Vec above = _mm512_sub_epi32(free.twice_high, load(highs + block_at(block, 0, 0)));
-    const Vec below = _mm512_sub_epi32(load(lows + block_at(block, 0, 0)), free.twice_low);
-    const __mmask16 lanes = _mm512_movepi32_mask(_mm512_or_si512(above, below));
-    store(job.looks + looks, _mm512_maskz_compress_epi32(lanes, look));  // no branch: too random
-    looks += __builtin_popcount(lanes);
-    look = _mm512_add_epi32(look, next);
-  }
-  return looks;
-}
-
-// [16][16] dwords: v[i] becomes column i.
-inline void transpose_dwords(Vec (&v)[16]) {
-  Vec t[16];
-  UNROLL for (int i = 0; i < 8; ++i) {
-    t[2 * i] = _mm512_unpacklo_epi32(v[2 * i], v[2 * i + 1]);
-    t[2 * i + 1] = _mm512_unpackhi_epi32(v[2 * i], v[2 * i + 1]);
-  }
-  UNROLL for (int i = 0; i < 4; ++i) {
-    v[4 * i] = _mm512_unpacklo_epi64(t[4 * i], t[4 * i + 2]);
-    v[4 * i + 1] = _mm512_unpackhi_epi64(t[4 * i], t[4 * i + 2]);
-    v[4 * i + 2] = _mm512_unpacklo_epi64(t[4 * i + 1], t[4 * i + 3]);
-    v[4 * i + 3] = _mm512_unpackhi_epi64(t[4 * i + 1], t[4 * i + 3]);
-  }
-  UNROLL for (int i = 0; i < 4; ++i) {
-    t[i] = _mm512_shuffle_i32x4(v[i], v[i + 4], 0x88);
-    t[i + 4] = _mm512_shuffle_i32x4(v[i], v[i + 4], 0xDD);
-    t[i + 8] = _mm512_shuffle_i32x4(v[i + 8], v[i + 12], 0x88);
-    t[i + 12] = _mm512_shuffle_i32x4(v[i + 8], v[i + 12], 0xDD);
-  }
-  UNROLL for (int i = 0; i < 4; ++i) {
-    v[i] = _mm512_shuffle_i32x4(t[i], t[i + 8], 0x88);
-    v[i + 8] = _mm512_shuffle_i32x4(t[i], t[i + 8], 0xDD);
-    v[i + 4] = _mm512_shuffle_i32x4(t[i + 4], t[i + 12], 0x88);
-    v[i + 12] = _mm512_shuffle_i32x4(t[i + 4], t[i + 12], 0xDD);
-  }
-}
-
-// Sixteen blocks of outputs, one per lane: their sums after every product.
-template <bool kZeroByte>
-void look_closely(const ChainJob& job, int64_t vector, const int32_t* looks) {
-  const ByteTile& tile = job.tile;
-  const int64_t blocks = (tile.quads + kBlockQuads - 1) / kBlockQuads;
-  const int8_t* rows = job.rows + vector * kLaneChannels * blocks * kBlockQuads * 4;
-  Vec a[16], w[16];
-  alignas(64) int32_t before[16], least[16], greatest[16];
-  UNROLL for (int i = 0; i < 16; ++i) {
-    const int64_t block = looks[i] >> kLookBlock,
-                  p = (looks[i] & ((1 << kLookBlock) - 1)) >> kLookPixel,
-                  lane = looks[i] & ((1 << kLookPixel) - 1);
-    const int32_t* offsets = tile.offsets + block * kBlockQuads;
-    a[i] = job.together ? load(tile.pixels[p] + *offsets)
-                        : _mm512_i32gather_epi32(load(offsets), tile.pixels[p], 1);
-    w[i] = load(rows + (lane * blocks + block) * kBlockQuads * 4);
-    before[i] = job.block_sums[block_at(block, p, 0) + lane];
-  }
-  transpose_dwords(a);
-  transpose_dwords(w);
-  const Vec z = _mm512_set1_epi8(static_cast<char>(job.tile.zero_byte));
-  Vec sum = load(before), low = _mm512_set1_epi32(INT32_MAX), high = _mm512_set1_epi32(INT32_MIN);
-  UNROLL for (int quad = 0; quad < 16; ++quad) {
-    // With the first products of the quad.
-    const auto with = [&](uint64_t bytes) {
-      const Vec some = _mm512_maskz_mov_epi8(bytes, w[quad]);
-      const Vec added = _mm512_dpbusd_epi32(sum, a[quad], some);
-      if (!kZeroByte) return added;
-      return _mm512_sub_epi32(added, _mm512_dpbusd_epi32(_mm512_setzero_si512(), z, some));
-    };
-    const Vec whole = with(~uint64_t{0});
-    const Vec one = with(0x1111111111111111), two = with(0x3333333333333333),
-              three = with(0x7777777777777777);
-    low = _mm512_min_epi32(low, _mm512_min_epi32(one, _mm512_min_epi32(two, three)));
-    high = _mm512_max_epi32(high, _mm512_max_epi32(one, _mm512_max_epi32(two, three)));
-    low = _mm512_min_epi32(low, whole);
-    high = _mm512_max_epi32(high, whole);
-    sum = whole;
-  }
-  store(least, low);
-  store(greatest, high);
-  for (int i = 0; i < 16; ++i) {
-    const int64_t p = (looks[i] & ((1 << kLookBlock) - 1)) >> kLookPixel,
-                  lane = looks[i] & ((1 << kLookPixel) - 1);
-    const int64_t at = p * kTileChannels + vector * kLaneChannels + lane;
-    tile.low[at] = least[i] < tile.low[at] ? least[i] : tile.low[at];
-    tile.high[at] = greatest[i] > tile.high[at] ? greatest[i] : tile.high[at];
-  }
-}
-
-template <bool kZeroByte>
-void look_at_all(const ChainJob& job, int64_t vector, int64_t looks) {
-  for (int64_t i = looks; i < looks + 15 && looks > 0; ++i) job.looks[i] = job.looks[looks - 1];
-  for (int64_t i = 0; i < looks; i += 16) look_closely<kZeroByte>(job, vector, job.looks + i);
-}
-
-template <bool kZeroByte, int kVectors>
-void chain_blocks_of(const ChainJob& job, int64_t vector) {
-  switch (job.tile.count) {
-    case 1:
-      return chain_blocks<kZeroByte, 1, kVectors>(job, vector);
-    case 2:
-      return chain_blocks<kZeroByte, 2, kVectors>(job, vector);
-    case 3:
-      return chain_blocks<kZeroByte, 3, kVectors>(job, vector);
-    case 4:
-      return chain_blocks<kZeroByte, 4, kVectors>(job, vector);
-    case 5:
-      return chain_blocks<kZeroByte, 5, kVectors>(job, vector);
-    default:
-      return chain_blocks<kZeroByte, 6, kVectors>(job, vector);
-  }
-}
-
-void chain_census(const ChainJob& job) {
-  const bool zero_byte = job.tile.zero_byte != 0;
-  for (int64_t vector = 0; vector < job.tile.vectors; vector += kCensusVectors) {
-    const bool both = vector + 1 < job.tile.vectors;
-    if (zero_byte) {
-      both ? chain_blocks_of<true, 2>(job, vector) : chain_blocks_of<true, 1>(job, vector);
-    } else {
-      both ? chain_blocks_of<false, 2>(job, vector) : chain_blocks_of<false, 1>(job, vector);
-    }
-    int64_t looks = 0;
-    for (int64_t p = 0; p < job.tile.count; ++p) {
-      for (int64_t v = 0; v < (both ? 2 : 1); ++v) looks = list_looks(job, p, vector, v, looks);
-    }
-    zero_byte ? look_at_all<true>(job, vector, looks) : look_at_all<false>(job, vector, looks);
-  }
 }
 
 // --- depthwise ---
@@ -858,6 +332,33 @@ void transpose(const uint8_t* from, int64_t rows, int64_t cols, uint8_t* to) {
   scalar(whole_rows, rows, 0, cols);
 }
 
+// [16][16] dwords: v[i] becomes column i.
+inline void transpose_dwords(Vec (&v)[16]) {
+  Vec t[16];
+  UNROLL for (int i = 0; i < 8; ++i) {
+    t[2 * i] = _mm512_unpacklo_epi32(v[2 * i], v[2 * i + 1]);
+    t[2 * i + 1] = _mm512_unpackhi_epi32(v[2 * i], v[2 * i + 1]);
+  }
+  UNROLL for (int i = 0; i < 4; ++i) {
+    v[4 * i] = _mm512_unpacklo_epi64(t[4 * i], t[4 * i + 2]);
+    v[4 * i + 1] = _mm512_unpackhi_epi64(t[4 * i], t[4 * i + 2]);
+    v[4 * i + 2] = _mm512_unpacklo_epi64(t[4 * i + 1], t[4 * i + 3]);
+    v[4 * i + 3] = _mm512_unpackhi_epi64(t[4 * i + 1], t[4 * i + 3]);
+  }
+  UNROLL for (int i = 0; i < 4; ++i) {
+    t[i] = _mm512_shuffle_i32x4(v[i], v[i + 4], 0x88);
+    t[i + 4] = _mm512_shuffle_i32x4(v[i], v[i + 4], 0xDD);
+    t[i + 8] = _mm512_shuffle_i32x4(v[i + 8], v[i + 12], 0x88);
+    t[i + 12] = _mm512_shuffle_i32x4(v[i + 8], v[i + 12], 0xDD);
+  }
+  UNROLL for (int i = 0; i < 4; ++i) {
+    v[i] = _mm512_shuffle_i32x4(t[i], t[i + 8], 0x88);
+    v[i + 8] = _mm512_shuffle_i32x4(t[i], t[i + 8], 0xDD);
+    v[i + 4] = _mm512_shuffle_i32x4(t[i + 4], t[i + 12], 0x88);
+    v[i + 12] = _mm512_shuffle_i32x4(t[i + 4], t[i + 12], 0xDD);
+  }
+}
+
 void copy_panel(const CopyPanelJob& job) {
   // From four slots of 16 pixels to 16 pixels of four slots.
   const Vec groups = _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
@@ -968,6 +469,7 @@ const ByteKernelTable kAvx512VnniByteKernels{
     .tree_saturate = tree_saturate,
     .tree_within = tree_within,
     .tree_census = tree_census,
+    .chain_extremes = chain_extremes,
     .chain_census = chain_census,
     .depthwise = depthwise,
     .census = census,
@@ -975,6 +477,7 @@ const ByteKernelTable kAvx512VnniByteKernels{
     .transpose = transpose,
     .copy_panel = copy_panel,
     .requantize = requantize,
+    .saturate = &kAvx512VnniSaturateKernels,
 };
 
 }  // namespace widthwise

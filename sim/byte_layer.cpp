@@ -2,6 +2,7 @@
 
 #include "sim/byte_depthwise.h"
 #include "sim/byte_matmul.h"
+#include "sim/byte_saturate.h"
 #include "sim/code_tensor.h"
 
 namespace widthwise {
@@ -12,6 +13,10 @@ std::shared_ptr<const ByteLayer> pack_bytes(const QuantizedLayer& layer,
                                             const KernelTable& kernels) {
   if (auto packed = ByteDepthwise::pack(layer, ifmap, accumulation, mode, kernels))
     return std::make_shared<ByteDepthwise>(*std::move(packed));
+  if (mode == KernelMode::kSaturate) {
+    if (auto packed = ByteSaturate::pack(layer, ifmap, accumulation, kernels))
+      return std::make_shared<ByteSaturate>(*std::move(packed));
+  }
   if (auto packed = ByteMatmul::pack(layer, ifmap, accumulation, mode, kernels))
     return std::make_shared<ByteMatmul>(*std::move(packed));
   return nullptr;

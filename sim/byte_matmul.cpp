@@ -9,6 +9,9 @@ namespace widthwise {
 namespace {
 
 constexpr int64_t kLeastGroupChannels = 8;
+// Of a chain up to which adding product by product is faster than bounds and looks at what they
+// leave open.
+constexpr int64_t kProductQuads = 100;
 constexpr int64_t kLeastWatched = 4;  // tiles, before watching is given up
 
 size_t at(int64_t index) { return static_cast<size_t>(index); }
@@ -23,11 +26,12 @@ std::optional<ByteMatmul> ByteMatmul::pack(const QuantizedLayer& layer,
   const Stage& chain = accumulation.outermost();
   const bool saturates = mode == KernelMode::kSaturate, exact = mode == KernelMode::kExact;
   const int64_t lanes = accumulation.lanes();
+  if (saturates && lanes == 1) return std::nullopt;  // see ByteSaturate
   const bool chain_census = mode == KernelMode::kCensus && lanes == 1;
   if (workload.groups > 1 && workload.group_ofmap_channels() < kLeastGroupChannels)
     return std::nullopt;
   if (!suits_bytes(layer, ifmap, accumulation, mode, kernels,
-                   exact ? kInt32Limit : kComparableLimit, chain_census ? 4 : 1))
+                   exact ? kInt32Limit : kComparableLimit, chain_census ? 2 : 1))
     return std::nullopt;
   const int32_t zero_byte = ifmap.zero_point + CodeTensor::byte_offset(ifmap.format);
   ByteMatmul packed(workload, exact ? ByteIfmap::unordered(workload, zero_byte)
@@ -36,6 +40,8 @@ std::optional<ByteMatmul> ByteMatmul::pack(const QuantizedLayer& layer,
   packed.kernels_ = kernels.bytes;
   packed.quads_per_fit_ = exact || lanes == 1 ? 0 : ceil_div(lanes, 4);
   if (saturates) packed.bits_ = chain.bits;
+  packed.product_by_product_ =
+      chain_census && zero_byte == 0 && packed.ifmap_.quads() <= kProductQuads;
   packed.together_ = packed.ifmap_.blocks_lie_together(kBlockQuads);
   if (!packed.pack_weights(layer)) return std::nullopt;
   for (const Block& block : packed.blocks_) {
@@ -64,12 +70,12 @@ bool ByteMatmul::pack_weights(const QuantizedLayer& layer) {
       block.vectors = ceil_div(block.channels, kLaneChannels);
       block.weights = std::ssize(weights_);
       block.corrections = std::ssize(corrections_);
-      weights_.resize(weights_.size() + at(quads * block.vectors * 64 * (is_chain() ? 2 : 1)), 0);
+      weights_.resize(weights_.size() + at(quads * block.vectors * 64 * streams()), 0);
       start_.resize(start_.size() + kTileChannels, 0);
-      if (is_chain()) {
+      if (is_bounded()) {
         rows_.resize(rows_.size() + at(block.channels * row_bytes()));
         corrections_.resize(corrections_.size() +
-                            at(ceil_div(quads, kPointQuads) * block.vectors * kLaneChannels));
+                            at(ceil_div(quads, point_quads()) * block.vectors * kLaneChannels));
       } else if (quads_per_fit_ > 0) {
         corrections_.resize(corrections_.size() +
                             at(ceil_div(quads, quads_per_fit_) * block.vectors * kLaneChannels));
@@ -111,16 +117,14 @@ bool ByteMatmul::pack_channel(const QuantizedLayer& layer, const Block& block, i
     }
     sum += static_cast<uint32_t>(weight);
     const int64_t vector = index / kLaneChannels, lane_byte = index % kLaneChannels * 4 + slot % 4;
-    const int64_t most = mode_ == KernelMode::kCensus ? kCensusVectors : kTileVectors;
-    const int64_t part = vector / most * most, vectors = std::min(most, block.vectors - part);
-    const int64_t streams = is_chain() ? 2 : 1;
-    const int64_t to = block.weights + part * ifmap_.quads() * streams * 64 +
-                       (quad * streams * vectors + vector - part) * 64 + lane_byte;
-    weights_[at(to)] = static_cast<int8_t>(weight);
-    if (is_chain()) {
-      weights_[at(to + vectors * 64)] = static_cast<int8_t>(-std::abs(weight));
+    const int64_t part = vector / part_vectors() * part_vectors(),
+                  vectors = std::min(part_vectors(), block.vectors - part);
+    const int64_t to = block.weights + part * ifmap_.quads() * streams() * 64 +
+                       (quad * streams() * vectors + vector - part) * 64 + lane_byte;
+    pack_weight(weights_.data() + to, vectors * 64, slot % 4, weight);
+    if (is_bounded()) {
       rows_[at(oc * row_bytes() + slot)] = static_cast<int8_t>(weight);
-      correct(quad / kPointQuads, block.vectors * kLaneChannels, sum);
+      correct(quad / point_quads(), block.vectors * kLaneChannels, sum);
     } else if (quads_per_fit_ > 0) {
       correct(quad / quads_per_fit_, block.vectors * kLaneChannels, sum - fitted);
       if (slot % 4 == 3 && (quad + 1) % quads_per_fit_ == 0) fitted = sum;
@@ -132,9 +136,26 @@ bool ByteMatmul::pack_channel(const QuantizedLayer& layer, const Block& block, i
   return true;
 }
 
+// For all streams, `stride` apart.
+void ByteMatmul::pack_weight(int8_t* to, int64_t stride, int64_t slot, int32_t weight) {
+  *to = static_cast<int8_t>(weight);
+  if (is_bounded()) {
+    const bool any_sign = ifmap_.zero_byte() != 0;
+    to[stride] = static_cast<int8_t>(any_sign ? -std::abs(weight) : std::max(weight, 0));
+  }
+  if (!is_chain() || is_bounded()) return;
+  const int32_t up = std::max(weight, 0), down = std::min(weight, 0);
+  if (slot < 2) {
+    to[stride] = static_cast<int8_t>(slot == 1 ? up : weight);
+    to[2 * stride] = static_cast<int8_t>(slot == 1 ? down : weight);
+  }
+  to[3 * stride] = static_cast<int8_t>(slot == 3 ? up : weight);
+  to[4 * stride] = static_cast<int8_t>(slot == 3 ? down : weight);
+}
+
 void ByteMatmul::run(std::span<const uint8_t> bytes, int64_t images, Workspace& workspace,
                      TileSink& sink, LayerCensus* census) const {
-  ifmap_.for_each(bytes, images, is_chain(), *kernels_, workspace,
+  ifmap_.for_each(bytes, images, is_bounded(), *kernels_, workspace,
                   [&](const ByteIfmap::Windows& windows) {
                     const auto per_group = std::ssize(blocks_) / workload_.groups;
                     for (int64_t i = 0; i < per_group; ++i) {
@@ -170,12 +191,13 @@ void ByteMatmul::run_block(const ByteIfmap::Windows& windows, const Block& block
   tile.low = low;
   tile.high = high;
   ChainJob chain;
-  if (is_chain()) {
-    const int64_t scratch = (blocks + 1) * kTilePixels * kCensusVectors * kLaneChannels;
+  if (is_bounded()) {
+    const int64_t scratch = (blocks + 1) * kChainPixels * kLaneChannels;
     workspace.block_sums.resize(at(scratch));
     workspace.block_low.resize(at(scratch));
     workspace.block_high.resize(at(scratch));
     workspace.looks.resize(at(scratch + 2 * kLaneChannels));
+    chain.point_quads = point_quads();
     chain.rows = rows_.data() + block.channel * row_bytes();
     chain.together = together_;
     chain.corrections = tile.corrections;
@@ -193,10 +215,12 @@ void ByteMatmul::run_block(const ByteIfmap::Windows& windows, const Block& block
     const int64_t end = pixels * (t + 1) / tiles;
     tile.pixels = windows.pixels.data() + pixel;
     tile.count = end - pixel;
-    if (is_chain()) {
+    if (is_bounded()) {
       chain.tile = tile;
       if (tile.zero_byte != 0) chain.magnitudes = windows.magnitudes.data() + pixel;
       kernels_->chain_census(chain);
+    } else if (is_chain()) {
+      kernels_->chain_extremes(tile);
     } else if (mode_ == KernelMode::kExact) {
       kernels_->exact(tile);
     } else if (mode_ == KernelMode::kSaturate) {

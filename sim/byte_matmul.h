@@ -33,19 +33,32 @@ class ByteMatmul : public ByteLayer {
     int64_t corrections = 0;  // and its corrections
   };
 
+  static constexpr int64_t kShortQuads = 256;  // of a chain with kShortPointQuads, at most
+
   ByteMatmul(const MatmulWorkload& workload, ByteIfmap ifmap)
       : workload_(workload), ifmap_(std::move(ifmap)) {}
   bool pack_weights(const QuantizedLayer& layer);
   bool pack_channel(const QuantizedLayer& layer, const Block& block, int64_t index);
+  void pack_weight(int8_t* to, int64_t stride, int64_t slot, int32_t weight);
   void run_block(const ByteIfmap::Windows& windows, const Block& block, Workspace& workspace,
                  TileSink& sink, TileCensus* counted) const;
   int64_t row_bytes() const {
     return (ifmap_.quads() + kBlockQuads - 1) / kBlockQuads * kBlockQuads * 4;
   }
   bool is_chain() const { return mode_ == KernelMode::kCensus && quads_per_fit_ == 0; }
+  bool is_bounded() const { return is_chain() && !product_by_product_; }
+  int64_t point_quads() const {
+    return ifmap_.quads() <= kShortQuads ? kShortPointQuads : kLongPointQuads;
+  }
+  int64_t streams() const { return !is_chain() ? 1 : product_by_product_ ? kExtremesStreams : 2; }
+  // Vectors of a part, at most.
+  int64_t part_vectors() const {
+    return mode_ != KernelMode::kCensus ? kTileVectors : is_chain() ? 1 : kCensusVectors;
+  }
 
   int64_t tile_pixels() const {
     if (mode_ == KernelMode::kSaturate) return kSaturatePixels;
+    if (is_bounded()) return kChainPixels;
     return mode_ == KernelMode::kCensus && !is_chain() ? kTreeCensusPixels : kTilePixels;
   }
 
@@ -55,12 +68,13 @@ class ByteMatmul : public ByteLayer {
   const ByteKernelTable* kernels_ = nullptr;
   int64_t quads_per_fit_ = 0;  // 0: every product is fitted
   int bits_ = 32;
-  bool together_ = false;          // ChainJob::together
-  std::vector<Block> blocks_;      // by group
-  AlignedVector<int8_t> weights_;  // as ByteTile has them, or ChainJob
-  AlignedVector<int8_t> rows_;     // is_chain(): weights [oc][row_bytes()]
-  AlignedVector<int32_t> start_;   // [blocks][kTileChannels]
-  AlignedVector<int32_t> last_;    // the same; empty unless the bias is added last
+  bool together_ = false;            // ChainJob::together
+  bool product_by_product_ = false;  // is_chain(): not by bounds
+  std::vector<Block> blocks_;        // by group
+  AlignedVector<int8_t> weights_;    // as ByteTile has them, or ChainJob
+  AlignedVector<int8_t> rows_;       // is_bounded(): weights [oc][row_bytes()]
+  AlignedVector<int32_t> start_;     // [blocks][kTileChannels]
+  AlignedVector<int32_t> last_;      // the same; empty unless the bias is added last
   AlignedVector<int32_t>
       corrections_;  // by block; empty if the zero byte is 0 or the mode is kExact
 };

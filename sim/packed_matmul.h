@@ -10,6 +10,7 @@
 #include "quant/quantized_network.h"
 #include "sim/census.h"
 #include "sim/kernel.h"
+#include "sim/saturate_kernel.h"
 
 namespace widthwise {
 
@@ -68,6 +69,12 @@ struct Workspace {
   std::vector<const uint8_t*> window_pixels, window_magnitudes;
   std::vector<int32_t> looks;
   AlignedVector<int32_t> block_sums, block_low, block_high;
+  // Of saturating chains (see ByteSaturate).
+  std::vector<uint8_t> left;
+  std::vector<int32_t> values, places, left_pixels;
+  std::vector<ListGroup> groups, left_groups;
+  AlignedVector<uint8_t> kept_sums;
+  AlignedVector<int16_t> spread_weights;
   std::vector<int32_t> planes, sums, low, high, inner_low, inner_high, counts, moved;
   std::vector<PixelRun> runs;
 };

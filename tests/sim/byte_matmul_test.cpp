@@ -169,6 +169,119 @@ RC_GTEST_FIXTURE_PROP(ByteMatmulTest, EqualsTheReference, ()) {
   RC_ASSERT(!testing::Test::HasFailure());
 }
 
+// Chains of all widths and of lengths around what is done product by product, by tight and by wide
+// bounds, and around the products whose weights are spread out together.
+RC_GTEST_FIXTURE_PROP(ByteMatmulTest, ChainsEqualTheReference, ()) {
+  if (byte_kernels() == nullptr) return;
+  const auto length = *rc::gen::element<int64_t>(1, 5, 63, 64, 65, 127, 129, 200, 399, 401, 408,
+                                                 530, 1023, 1025, 1100);
+  const auto channels = *rc::gen::element<int64_t>(8, 16, 17, 64, 65, 128, 130);
+  const auto rows = *rc::gen::element<int64_t>(1, 1, 2, 3),
+             cols = *rc::gen::element<int64_t>(1, 2, 7);
+  const IntegerFormat ifmap{*rc::gen::element(3, 8, 8), *rc::gen::arbitrary<bool>()};
+  const auto zero_point = *rc::gen::element<int64_t>(0, ifmap.min(), ifmap.max(), ifmap.max() / 2);
+  const IntegerFormat weight{*rc::gen::element(3, 6, 8), true};
+  const auto data = *rc::gen::element(Data::kUniform, Data::kExtremes, Data::kSparse);
+  const auto bits = *rc::gen::element(2, 3, 8, 12, 15, 16, 16, 17, 18, 20, 22, 24, 25, 26, 28, 31);
+  const auto bias = *rc::gen::element(BiasMode::kPreload, BiasMode::kLast);
+  const int64_t half = int64_t{1} << (bits - 1);
+  const auto bias_magnitude = *rc::gen::element<int64_t>(0, 3, 5000, half, half + half / 8);
+  const RandomLayer l = random_layer(
+      point_shape(length, channels, rows, cols), ifmap, static_cast<int32_t>(zero_point), weight,
+      *rc::gen::inRange<int64_t>(1, 3), data, bias_magnitude, *rc::gen::arbitrary<uint32_t>());
+  const auto accumulation = stages(1, bits, OverflowPolicy::kSaturate, bias);
+  const bool fits = bits < 28;
+  const bool saturated = compare(l, accumulation, KernelMode::kSaturate),
+             counted = compare(l, accumulation, KernelMode::kCensus);
+  if (fits) RC_ASSERT(saturated && counted);
+  RC_ASSERT(!testing::Test::HasFailure());
+}
+
+// The extremes of a layer's channels grow from image to image: what earlier ones leave open
+// differs.
+TEST_F(ByteMatmulTest, CensusOfManyPixels) {
+  for (const int64_t length : {300, 500, 1100}) {
+    for (const Data data : {Data::kUniform, Data::kSparse}) {
+      const RandomLayer l = random_layer(point_shape(length, 20, 9, 9), {8, false}, 0, {8, true}, 4,
+                                         data, 40000, static_cast<uint32_t>(length));
+      for (const BiasMode bias : {BiasMode::kPreload, BiasMode::kLast}) {
+        EXPECT_TRUE(compare(l, stages(1, 24, OverflowPolicy::kWrap, bias), KernelMode::kCensus));
+      }
+    }
+  }
+}
+
+// More pixels than are saturated together, some of which stay within their bits.
+TEST_F(ByteMatmulTest, ChainsThatSaturateNowAndThen) {
+  const LayerShape s = point_shape(150, 130, 18, 17);
+  for (const int bits : {14, 16, 17, 18, 19, 20, 21, 22}) {
+    for (const Data data : {Data::kUniform, Data::kSparse}) {
+      for (const IntegerFormat ifmap : {IntegerFormat{8, false}, IntegerFormat{8, true}}) {
+        RandomLayer l = random_layer(s, ifmap, 0, {8, true}, 1, data, 1000, 7);
+        for (size_t i = 0; i < l.codes.size(); ++i) {
+          if (i / 9 % 17 < 12) l.codes[i] /= 16;  // most of the pixels of some rows
+        }
+        EXPECT_TRUE(compare(l, stages(1, bits, OverflowPolicy::kSaturate, BiasMode::kPreload),
+                            KernelMode::kSaturate));
+      }
+    }
+  }
+}
+
+// Sums that go up and come down again: where they are looked at, they may lie as at the start.
+TEST_F(ByteMatmulTest, PeaksBetweenPoints) {
+  for (const int64_t length : {384, 640, 1280}) {  // product by product, tight and wide bounds
+    for (const int64_t run : {1, 2, 4, 8, 16, 32, 64}) {
+      RandomLayer l = random_layer(point_shape(length, 20, 1, 2), {8, true}, 0, {8, true}, 1,
+                                   Data::kUniform, 0, 1);
+      for (size_t i = 0; i < l.codes.size(); ++i) l.codes[i] = i / 2 % 100 == 99 ? 3 : 7;
+      for (int64_t i = 0; i < 20 * length; ++i) {
+        const int64_t channel = i / length, product = i % length + channel;
+        const int32_t weight = static_cast<int32_t>(5 + channel);
+        l.layer.weights[static_cast<size_t>(i)] =
+            product / run % 2 == channel % 2 ? weight : -weight;
+      }
+      for (const bool is_signed : {false, true}) {
+        l.ifmap.format.is_signed = is_signed;
+        for (int bits = 5; bits <= 20; ++bits) {
+          const auto accumulation = stages(1, bits, OverflowPolicy::kSaturate, BiasMode::kPreload);
+          EXPECT_TRUE(compare(l, accumulation, KernelMode::kSaturate)) << run << " " << bits;
+        }
+        EXPECT_TRUE(compare(l, stages(1, 24, OverflowPolicy::kWrap, BiasMode::kPreload),
+                            KernelMode::kCensus))
+            << run;
+      }
+    }
+  }
+}
+
+// Sums that climb near to a rail and pass it for a few products at a time, or not quite: only what
+// can happen between two points shows that they may.
+TEST_F(ByteMatmulTest, PeaksPastTheRails) {
+  constexpr int32_t kClimb = 64, kLength = 128;
+  constexpr int32_t kCode = 15;  // the largest one, so that bounds are reached
+  RandomLayer l = random_layer(point_shape(kLength, 8, 1, 1), {4, false}, 0, {8, true}, 1,
+                               Data::kUniform, 0, 1);
+  std::fill(l.codes.begin(), l.codes.end(), kCode);
+  for (const int bits : {11, 13, 15, 16, 17}) {
+    const int32_t half = 1 << (bits - 1), weight = half * 3 / 2048;
+    for (const int32_t run : {2, 4, 8, 16, 32}) {
+      for (int32_t below = 0; below < 80; ++below) {
+        const int32_t sign = below % 2 == 0 ? 1 : -1;
+        const int32_t climb = (half - below * half / 80) / kCode;  // of all weights
+        for (int32_t i = 0; i < kLength; ++i) {
+          const int32_t peaks = (i - kClimb) / run % 2 == 0 ? weight : -weight;
+          const int32_t own = i < kClimb ? climb * (i + 1) / kClimb - climb * i / kClimb : peaks;
+          for (int32_t c = 0; c < 8; ++c)
+            l.layer.weights[static_cast<size_t>(c * kLength + i)] = sign * own;
+        }
+        const auto accumulation = stages(1, bits, OverflowPolicy::kSaturate, BiasMode::kPreload);
+        EXPECT_TRUE(compare(l, accumulation, KernelMode::kSaturate)) << run << " " << bits;
+      }
+    }
+  }
+}
+
 // Lengths around the blocks, points and quads of a chain, at both extremes; -128 and rails
 // included.
 TEST_F(ByteMatmulTest, ReductionLengthsAtTheExtremes) {
@@ -191,7 +304,7 @@ TEST_F(ByteMatmulTest, ReductionLengthsAtTheExtremes) {
 // Sums that end on a rail, one past it, and touch it on their way.
 TEST_F(ByteMatmulTest, SumsOnTheRails) {
   const LayerShape s = point_shape(6, 16, 1, 1);
-  for (int bits = 4; bits <= 20; ++bits) {
+  for (int bits = 4; bits <= 25; ++bits) {
     RandomLayer l = random_layer(s, {8, false}, 0, {8, true}, 1, Data::kUniform, 0, 1);
     l.codes = {1, 1, 1, 1, 1, 1};
     const int32_t half = 1 << (bits - 1);
