@@ -9,9 +9,11 @@
 #include "core/error.h"
 #include "models/operator.h"
 #include "models/quantized_operands.h"
+#include "models/quantized_sum.h"
 #include "quant/quantized_import.h"
 #include "sim/kernel.h"
 #include "sim/matmul_runner.h"
+#include "sim/vector_requantize.h"
 
 namespace widthwise {
 
@@ -221,9 +223,47 @@ std::vector<Tensor> GraphRunner::run_step(const Step& step,
   }
   if (step.op->mac != nullptr && (on_datapath || !step.op->mac->only_on_datapath))
     return run_mac(step, view, observers, state);
+  if (step.node->op_type == "QLinearAdd") {
+    if (auto sum = run_sum(view)) return *sum;
+  }
   if (options_.datapath != nullptr && step.op->requantize != nullptr)
     return step.op->requantize(view, options_.datapath->requantize);
   return evaluate_node(view);
+}
+
+// Nothing where the operator's own way is to be taken: broadcasts, and what it refuses.
+std::optional<std::vector<Tensor>> GraphRunner::run_sum(const NodeView& view) const {
+  const std::vector<Shape> shapes = checked_operator(view).infer_shape(view);
+  const QuantizedSum sum = quantized_sum(view);
+  const Tensor &first = sum.first.codes.tensor, &second = sum.second.codes.tensor;
+  if (first.shape() != second.shape()) return std::nullopt;
+  const auto quantization = [](const QuantizedSum::Operand& operand) {
+    return TensorQuantization{.format = operand.codes.format,
+                              .scale = operand.codes.scale,
+                              .zero_point = operand.codes.zero_point};
+  };
+  const auto codes = [](const QuantizedSum::Operand& operand) {
+    std::vector<int32_t> all = codes_of(operand.codes.tensor);
+    if (operand.up != 0) {
+      for (int32_t& code : all) code += operand.up;
+    }
+    return all;
+  };
+  try {
+    const RowRequantizer add(
+        options_.datapath != nullptr ? options_.datapath->requantize : kOnnxRuntimeArithmetic,
+        {quantization(sum.first), quantization(sum.second)},
+        {.format = {}, .scale = sum.output.scale, .zero_point = sum.output.zero_point},
+        sum.output.q_min, sum.output.q_max, kernels());
+    std::vector<int32_t> result = codes(sum.first);
+    add.run(result.data(), codes(sum.second).data(), std::ssize(result), result.data());
+    if (sum.up != 0) {
+      for (int32_t& code : result) code -= sum.up;
+    }
+    return std::vector<Tensor>{code_tensor(view, sum.output.type, shapes.at(0), result)};
+  } catch (const std::invalid_argument&) {
+    return std::nullopt;
+  }
 }
 
 std::vector<Tensor> GraphRunner::run_mac(const Step& step, const NodeView& view,
@@ -271,15 +311,15 @@ Accumulation GraphRunner::accumulation(const GraphNode& node) const {
 const IntegerAccumulator* GraphRunner::accumulator(const Step& step, const IntegerMatmul& matmul,
                                                    bool keep,
                                                    std::unique_ptr<IntegerAccumulator>& own) const {
-  const KernelTable& kernels = options_.kernels != nullptr ? *options_.kernels : default_kernels();
   const auto make = [&] {
     using Record = IntegerAccumulator::Record;
     if (options_.datapath == nullptr && !records())
-      return std::make_unique<IntegerAccumulator>(matmul, kernels);
+      return std::make_unique<IntegerAccumulator>(matmul, kernels());
     const Record record = options_.census  ? Record::kCensus
                           : options_.count ? Record::kCounts
                                            : Record::kNothing;
-    return std::make_unique<IntegerAccumulator>(matmul, accumulation(*step.node), record, kernels);
+    return std::make_unique<IntegerAccumulator>(matmul, accumulation(*step.node), record,
+                                                kernels());
   };
   if (!keep) {
     own = make();

@@ -74,6 +74,7 @@ class GraphRunner {
   struct Step;
   std::vector<Tensor> run_step(const Step& step, const std::vector<const Tensor*>& inputs,
                                const Observers& observers, State& state) const;
+  std::optional<std::vector<Tensor>> run_sum(const NodeView& view) const;
   std::vector<Tensor> run_mac(const Step& step, const NodeView& view, const Observers& observers,
                               State& state) const;
   std::optional<std::vector<Tensor>> run_layer(const Step& step, const NodeView& view,
@@ -82,6 +83,9 @@ class GraphRunner {
                                         std::unique_ptr<IntegerAccumulator>& own) const;
   void check_operands(const GraphNode& node, const IntegerMatmul& matmul) const;
   Accumulation accumulation(const GraphNode& node) const;
+  const KernelTable& kernels() const {
+    return options_.kernels != nullptr ? *options_.kernels : default_kernels();
+  }
   bool records() const { return options_.count || options_.census; }
 
   const Graph& graph_;

@@ -2,6 +2,7 @@
 
 #include "models/evaluation.h"
 #include "models/ops/quantized.h"
+#include "models/quantized_sum.h"
 
 namespace widthwise {
 namespace {
@@ -44,21 +45,12 @@ bool repeats_first(const Shape& a, const Shape& b) {
 }
 
 std::vector<Tensor> requantize_sum(const NodeView& node, const RequantizeConfig& config) {
-  OperandCodes a = read_operand_codes(node, kA, kAScale, kAZeroPoint, "A"),
-               b = read_operand_codes(node, kB, kBScale, kBZeroPoint, "B");
-  const OutputCodes y = output(node);
-  const int32_t up_a = code_offset(node, a.tensor.type()),
-                up_b = code_offset(node, b.tensor.type()), up_y = code_offset(node, y.type);
-  a.zero_point += up_a;
-  b.zero_point += up_b;
-  if (repeats_first(a.tensor.shape(), b.tensor.shape())) {
-    const ElementwiseRequantizer add = make_requantizer(node, config, {b, a}, moved_up(y, up_y));
-    return map_codes(node, a, b, y,
-                     [&](int32_t p, int32_t q) { return add(q + up_b, p + up_a) - up_y; });
-  }
-  const ElementwiseRequantizer add = make_requantizer(node, config, {a, b}, moved_up(y, up_y));
-  return map_codes(node, a, b, y,
-                   [&](int32_t p, int32_t q) { return add(p + up_a, q + up_b) - up_y; });
+  const QuantizedSum sum = quantized_sum(node);
+  const auto &first = sum.first, &second = sum.second;
+  const ElementwiseRequantizer add =
+      make_requantizer(node, config, {first.codes, second.codes}, sum.output);
+  return map_codes(node, first.codes, second.codes, sum.output,
+                   [&](int32_t p, int32_t q) { return add(p + first.up, q + second.up) - sum.up; });
 }
 
 std::vector<Tensor> requantize_product(const NodeView& node, const RequantizeConfig& config) {
@@ -91,6 +83,21 @@ std::vector<Tensor> evaluate_product(const NodeView& node) {
 }
 
 }  // namespace
+
+QuantizedSum quantized_sum(const NodeView& node) {
+  const auto operand = [&](size_t codes, size_t scale, size_t zero_point, const char* what) {
+    QuantizedSum::Operand made{read_operand_codes(node, codes, scale, zero_point, what), 0};
+    made.up = code_offset(node, made.codes.tensor.type());
+    made.codes.zero_point += made.up;
+    return made;
+  };
+  const auto a = operand(kA, kAScale, kAZeroPoint, "A"), b = operand(kB, kBScale, kBZeroPoint, "B");
+  const OutputCodes y = output(node);
+  const int32_t up = code_offset(node, y.type);
+  if (repeats_first(a.codes.tensor.shape(), b.codes.tensor.shape()))
+    return {b, a, moved_up(y, up), up};
+  return {a, b, moved_up(y, up), up};
+}
 
 // QLinearAdd, QLinearMul: A + B and A * B of codes, broadcast. The zero point of y takes part in
 // the rounding. code_offset, q_min and q_max are no part of them.
