@@ -129,7 +129,29 @@ inline void store_in_order(int32_t* to, const Vec* v) {
   store(to + 48, _mm512_shuffle_i32x4(b, d, 0xDD));
 }
 
-template <DepthwiseMode kMode>
+// Four taps of kTileChannels channels, or one and three times 0, interleaved.
+template <bool kOneTap>
+inline void load_taps(const uint8_t* pixel, const int32_t* offsets, Vec* quads) {
+  const Vec x0 = load(pixel + offsets[0]);
+  if constexpr (kOneTap) {
+    UNROLL for (int v = 0; v < 4; ++v) {
+      quads[v] = _mm512_maskz_shuffle_epi8(
+          0x1111111111111111, x0,
+          _mm512_broadcast_i32x4(_mm_setr_epi32(4 * v, 4 * v + 1, 4 * v + 2, 4 * v + 3)));
+    }
+  } else {
+    const Vec x1 = load(pixel + offsets[1]), x2 = load(pixel + offsets[2]),
+              x3 = load(pixel + offsets[3]);
+    const Vec low01 = _mm512_unpacklo_epi8(x0, x1), high01 = _mm512_unpackhi_epi8(x0, x1),
+              low23 = _mm512_unpacklo_epi8(x2, x3), high23 = _mm512_unpackhi_epi8(x2, x3);
+    quads[0] = _mm512_unpacklo_epi16(low01, low23);
+    quads[1] = _mm512_unpackhi_epi16(low01, low23);
+    quads[2] = _mm512_unpacklo_epi16(high01, high23);
+    quads[3] = _mm512_unpackhi_epi16(high01, high23);
+  }
+}
+
+template <DepthwiseMode kMode, bool kOneTap>
 void depthwise_pixels(const DepthwiseTile& tile) {
   const int32_t half = kMode == DepthwiseMode::kSaturate ? 1 << (tile.bits - 1) : 0;
   const Vec floor = _mm512_set1_epi32(-half), ceiling = _mm512_set1_epi32(half - 1);
@@ -161,17 +183,11 @@ void depthwise_pixels(const DepthwiseTile& tile) {
       for (; quad < end; ++quad) {
         const int32_t* offsets = tile.offsets + quad * 4;
         const int8_t* weights = tile.weights + quad * kTileChannels * 4;
-        const Vec x0 = load(pixel + offsets[0]), x1 = load(pixel + offsets[1]),
-                  x2 = load(pixel + offsets[2]), x3 = load(pixel + offsets[3]);
-        const Vec low01 = _mm512_unpacklo_epi8(x0, x1), high01 = _mm512_unpackhi_epi8(x0, x1),
-                  low23 = _mm512_unpacklo_epi8(x2, x3), high23 = _mm512_unpackhi_epi8(x2, x3);
-        sum[0] = _mm512_dpbusd_epi32(sum[0], _mm512_unpacklo_epi16(low01, low23), load(weights));
-        sum[1] =
-            _mm512_dpbusd_epi32(sum[1], _mm512_unpackhi_epi16(low01, low23), load(weights + 64));
-        sum[2] =
-            _mm512_dpbusd_epi32(sum[2], _mm512_unpacklo_epi16(high01, high23), load(weights + 128));
-        sum[3] =
-            _mm512_dpbusd_epi32(sum[3], _mm512_unpackhi_epi16(high01, high23), load(weights + 192));
+        Vec quad_bytes[4];
+        load_taps<kOneTap>(pixel, offsets, quad_bytes);
+        UNROLL for (int v = 0; v < 4; ++v) {
+          sum[v] = _mm512_dpbusd_epi32(sum[v], quad_bytes[v], load(weights + v * 64));
+        }
       }
       if constexpr (kMode == DepthwiseMode::kExact) continue;
       if (corrections != nullptr) {
@@ -192,14 +208,19 @@ void depthwise_pixels(const DepthwiseTile& tile) {
   }
 }
 
+template <DepthwiseMode kMode>
+void depthwise_taps(const DepthwiseTile& tile) {
+  tile.one_tap ? depthwise_pixels<kMode, true>(tile) : depthwise_pixels<kMode, false>(tile);
+}
+
 void depthwise(DepthwiseMode mode, const DepthwiseTile& tile) {
   switch (mode) {
     case DepthwiseMode::kExact:
-      return depthwise_pixels<DepthwiseMode::kExact>(tile);
+      return depthwise_taps<DepthwiseMode::kExact>(tile);
     case DepthwiseMode::kSaturate:
-      return depthwise_pixels<DepthwiseMode::kSaturate>(tile);
+      return depthwise_taps<DepthwiseMode::kSaturate>(tile);
     case DepthwiseMode::kCensus:
-      return depthwise_pixels<DepthwiseMode::kCensus>(tile);
+      return depthwise_taps<DepthwiseMode::kCensus>(tile);
   }
 }
 
