@@ -50,6 +50,7 @@ std::optional<ByteDepthwise> ByteDepthwise::pack(const QuantizedLayer& layer,
   const std::vector<Tap> slots = quads_of_taps(workload, accumulation, per_fit);
   packed.quads_ = std::ssize(slots) / 4;
   packed.quads_per_fit_ = ceil_div(per_fit, 4);
+  packed.one_tap_ = per_fit == 1;
   if (saturates) packed.bits_ = chain.bits;
   for (const Tap& slot : slots) {
     packed.offsets_.push_back(slot.channel < 0 ? 0 : packed.ifmap_.tap_offset(slot.row, slot.col));
@@ -110,6 +111,7 @@ void ByteDepthwise::run(std::span<const uint8_t> bytes, int64_t images, Workspac
   tile.offsets = offsets_.data();
   tile.quads = quads_;
   tile.quads_per_fit = quads_per_fit_;
+  tile.one_tap = one_tap_;
   tile.bits = bits_;
   tile.sums = sums;
   tile.low = low;

@@ -63,6 +63,7 @@ struct DepthwiseTile {
   const int8_t* weights = nullptr;   // [quads][kTileChannels][4]
   int64_t quads = 0;
   int64_t quads_per_fit = 1;
+  bool one_tap = false;  // of every quad only the first tap counts
   const int32_t* start = nullptr;
   const int32_t* corrections = nullptr;  // [fits][kTileChannels] of the zero byte, or null
   const int32_t* last = nullptr;         // one more addition, or null

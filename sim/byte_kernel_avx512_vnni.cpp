@@ -130,77 +130,117 @@ inline void store_in_order(int32_t* to, const Vec* v) {
   store(to + 48, _mm512_shuffle_i32x4(b, d, 0xDD));
 }
 
-template <DepthwiseMode kMode>
-void depthwise_pixels(const DepthwiseTile& tile) {
+// Four taps of kTileChannels channels, or one and three times 0, interleaved.
+template <bool kOneTap>
+inline void load_taps(const uint8_t* pixel, const int32_t* offsets, Vec* quads) {
+  const Vec x0 = load(pixel + offsets[0]);
+  if constexpr (kOneTap) {
+    UNROLL for (int v = 0; v < 4; ++v) {
+      quads[v] = _mm512_maskz_shuffle_epi8(
+          0x1111111111111111, x0,
+          _mm512_broadcast_i32x4(_mm_setr_epi32(4 * v, 4 * v + 1, 4 * v + 2, 4 * v + 3)));
+    }
+  } else {
+    const Vec x1 = load(pixel + offsets[1]), x2 = load(pixel + offsets[2]),
+              x3 = load(pixel + offsets[3]);
+    const Vec low01 = _mm512_unpacklo_epi8(x0, x1), high01 = _mm512_unpackhi_epi8(x0, x1),
+              low23 = _mm512_unpacklo_epi8(x2, x3), high23 = _mm512_unpackhi_epi8(x2, x3);
+    quads[0] = _mm512_unpacklo_epi16(low01, low23);
+    quads[1] = _mm512_unpackhi_epi16(low01, low23);
+    quads[2] = _mm512_unpacklo_epi16(high01, high23);
+    quads[3] = _mm512_unpackhi_epi16(high01, high23);
+  }
+}
+
+// Pixels from `first` on; a few at once, so that none waits for its own sums.
+template <DepthwiseMode kMode, bool kOneTap, int kPixels>
+void depthwise_pixels(const DepthwiseTile& tile, int64_t first) {
   const int32_t half = kMode == DepthwiseMode::kSaturate ? 1 << (tile.bits - 1) : 0;
   const Vec floor = _mm512_set1_epi32(-half), ceiling = _mm512_set1_epi32(half - 1);
-  for (int64_t p = 0; p < tile.count; ++p) {
-    const uint8_t* pixel = tile.pixels[p] + tile.channel;
-    const int32_t* corrections = tile.corrections;
-    Vec sum[4], low[4], high[4];
+  const int32_t* corrections = tile.corrections;
+  const uint8_t* pixel[kPixels];
+  Vec sum[kPixels][4], low[kPixels][4], high[kPixels][4];
+  UNROLL for (int p = 0; p < kPixels; ++p) {
+    pixel[p] = tile.pixels[first + p] + tile.channel;
     UNROLL for (int v = 0; v < 4; ++v) {
-      sum[v] = load(tile.start + v * 16);
-      low[v] = _mm512_set1_epi32(INT32_MAX);
-      high[v] = _mm512_set1_epi32(INT32_MIN);
-    }
-    const auto close = [&] {
-      UNROLL for (int v = 0; v < 4; ++v) {
-        if constexpr (kMode == DepthwiseMode::kSaturate) {
-          sum[v] = _mm512_min_epi32(_mm512_max_epi32(sum[v], floor), ceiling);
-        } else if constexpr (kMode == DepthwiseMode::kCensus) {
-          low[v] = _mm512_min_epi32(low[v], sum[v]);
-          high[v] = _mm512_max_epi32(high[v], sum[v]);
-        }
-      }
-    };
-    const auto add_all = [&](const int32_t* from) {
-      UNROLL for (int v = 0; v < 4; ++v) sum[v] = _mm512_add_epi32(sum[v], load(from + v * 16));
-    };
-    for (int64_t quad = 0; quad < tile.quads;) {
-      const int64_t end =
-          quad + tile.quads_per_fit < tile.quads ? quad + tile.quads_per_fit : tile.quads;
-      for (; quad < end; ++quad) {
-        const int32_t* offsets = tile.offsets + quad * 4;
-        const int8_t* weights = tile.weights + quad * kTileChannels * 4;
-        const Vec x0 = load(pixel + offsets[0]), x1 = load(pixel + offsets[1]),
-                  x2 = load(pixel + offsets[2]), x3 = load(pixel + offsets[3]);
-        const Vec low01 = _mm512_unpacklo_epi8(x0, x1), high01 = _mm512_unpackhi_epi8(x0, x1),
-                  low23 = _mm512_unpacklo_epi8(x2, x3), high23 = _mm512_unpackhi_epi8(x2, x3);
-        sum[0] = _mm512_dpbusd_epi32(sum[0], _mm512_unpacklo_epi16(low01, low23), load(weights));
-        sum[1] =
-            _mm512_dpbusd_epi32(sum[1], _mm512_unpackhi_epi16(low01, low23), load(weights + 64));
-        sum[2] =
-            _mm512_dpbusd_epi32(sum[2], _mm512_unpacklo_epi16(high01, high23), load(weights + 128));
-        sum[3] =
-            _mm512_dpbusd_epi32(sum[3], _mm512_unpackhi_epi16(high01, high23), load(weights + 192));
-      }
-      if constexpr (kMode == DepthwiseMode::kExact) continue;
-      if (corrections != nullptr) {
-        add_all(corrections);
-        corrections += kTileChannels;
-      }
-      close();
-    }
-    if (tile.last != nullptr) {
-      add_all(tile.last);
-      close();
-    }
-    store_in_order(tile.sums + p * kTileChannels, sum);
-    if constexpr (kMode == DepthwiseMode::kCensus) {
-      store_in_order(tile.low + p * kTileChannels, low);
-      store_in_order(tile.high + p * kTileChannels, high);
+      sum[p][v] = load(tile.start + v * 16);
+      low[p][v] = _mm512_set1_epi32(INT32_MAX);
+      high[p][v] = _mm512_set1_epi32(INT32_MIN);
     }
   }
+  const auto close = [&] {
+    UNROLL for (int p = 0; p < kPixels; ++p) {
+      UNROLL for (int v = 0; v < 4; ++v) {
+        Vec& own = sum[p][v];
+        if constexpr (kMode == DepthwiseMode::kSaturate) {
+          own = _mm512_min_epi32(_mm512_max_epi32(own, floor), ceiling);
+        } else if constexpr (kMode == DepthwiseMode::kCensus) {
+          low[p][v] = _mm512_min_epi32(low[p][v], own);
+          high[p][v] = _mm512_max_epi32(high[p][v], own);
+        }
+      }
+    }
+  };
+  const auto add_all = [&](const int32_t* from) {
+    UNROLL for (int v = 0; v < 4; ++v) {
+      const Vec addend = load(from + v * 16);
+      UNROLL for (int p = 0; p < kPixels; ++p) sum[p][v] = _mm512_add_epi32(sum[p][v], addend);
+    }
+  };
+  for (int64_t quad = 0; quad < tile.quads;) {
+    const int64_t end =
+        quad + tile.quads_per_fit < tile.quads ? quad + tile.quads_per_fit : tile.quads;
+    for (; quad < end; ++quad) {
+      const int8_t* weights = tile.weights + quad * kTileChannels * 4;
+      UNROLL for (int p = 0; p < kPixels; ++p) {
+        Vec bytes[4];
+        load_taps<kOneTap>(pixel[p], tile.offsets + quad * 4, bytes);
+        UNROLL for (int v = 0; v < 4; ++v) {
+          sum[p][v] = _mm512_dpbusd_epi32(sum[p][v], bytes[v], load(weights + v * 64));
+        }
+      }
+    }
+    if constexpr (kMode == DepthwiseMode::kExact) continue;
+    if (corrections != nullptr) {
+      add_all(corrections);
+      corrections += kTileChannels;
+    }
+    close();
+  }
+  if (tile.last != nullptr) {
+    add_all(tile.last);
+    close();
+  }
+  UNROLL for (int p = 0; p < kPixels; ++p) {
+    const int64_t at = (first + p) * kTileChannels;
+    store_in_order(tile.sums + at, sum[p]);
+    if constexpr (kMode == DepthwiseMode::kCensus) {
+      store_in_order(tile.low + at, low[p]);
+      store_in_order(tile.high + at, high[p]);
+    }
+  }
+}
+
+template <DepthwiseMode kMode, bool kOneTap>
+void depthwise_tile(const DepthwiseTile& tile) {
+  int64_t p = 0;
+  for (; p + 2 <= tile.count; p += 2) depthwise_pixels<kMode, kOneTap, 2>(tile, p);
+  if (p < tile.count) depthwise_pixels<kMode, kOneTap, 1>(tile, p);
+}
+
+template <DepthwiseMode kMode>
+void depthwise_taps(const DepthwiseTile& tile) {
+  tile.one_tap ? depthwise_tile<kMode, true>(tile) : depthwise_tile<kMode, false>(tile);
 }
 
 void depthwise(DepthwiseMode mode, const DepthwiseTile& tile) {
   switch (mode) {
     case DepthwiseMode::kExact:
-      return depthwise_pixels<DepthwiseMode::kExact>(tile);
+      return depthwise_taps<DepthwiseMode::kExact>(tile);
     case DepthwiseMode::kSaturate:
-      return depthwise_pixels<DepthwiseMode::kSaturate>(tile);
+      return depthwise_taps<DepthwiseMode::kSaturate>(tile);
     case DepthwiseMode::kCensus:
-      return depthwise_pixels<DepthwiseMode::kCensus>(tile);
+      return depthwise_taps<DepthwiseMode::kCensus>(tile);
   }
 }
 

@@ -53,29 +53,31 @@ std::optional<ByteSaturate> ByteSaturate::pack(const QuantizedLayer& layer,
   packed.kernels_ = &kernels;
   packed.form_ = form_of(chain.bits, zero_byte != 0, channels);
   packed.together_ = packed.ifmap_.blocks_lie_together(kBlockQuads);
-  const bool preload = accumulation.bias == BiasMode::kPreload;
-  int32_t largest_start = 0;
   for (int64_t group = 0; group < workload.groups; ++group) {
-    for (int64_t first = 0; first < channels; first += kTileChannels) {
-      Block block;
-      block.channel = group * channels + first;
-      block.channels = std::min(kTileChannels, channels - first);
-      block.vectors = ceil_div(block.channels, kLaneChannels);
-      packed.blocks_.push_back(block);
-      for (int64_t c = 0; c < kTileChannels; ++c) {
-        const int32_t bias = c < block.channels ? layer.bias[at(block.channel + c)] : 0;
-        const int64_t start = preload ? fit(bias, chain.bits, chain.overflow) : 0;
-        packed.start_.push_back(static_cast<int32_t>(start));
-        largest_start = std::max(largest_start, static_cast<int32_t>(std::abs(start)));
-        if (!preload) packed.last_.push_back(bias);
-      }
-    }
+    for (int64_t first = 0; first < channels; first += kTileChannels)
+      packed.add_block(layer, accumulation, group * channels + first,
+                       std::min(kTileChannels, channels - first));
   }
   if (!packed.pack_weights(layer)) return std::nullopt;
   packed.choose_watch(std::max(std::abs(ifmap.format.min() - ifmap.zero_point),
-                               std::abs(ifmap.format.max() - ifmap.zero_point)),
-                      largest_start);
+                               std::abs(ifmap.format.max() - ifmap.zero_point)));
   return packed;
+}
+
+void ByteSaturate::add_block(const QuantizedLayer& layer, const Accumulation& accumulation,
+                             int64_t channel, int64_t channels) {
+  const bool preload = accumulation.bias == BiasMode::kPreload;
+  Block block;
+  block.channel = channel;
+  block.channels = channels;
+  block.vectors = ceil_div(channels, kLaneChannels);
+  blocks_.push_back(block);
+  for (int64_t c = 0; c < kTileChannels; ++c) {
+    const int32_t bias = c < channels ? layer.bias[at(channel + c)] : 0;
+    const int64_t start = fit(bias, form_.bits, OverflowPolicy::kSaturate);
+    start_.push_back(preload ? static_cast<int32_t>(start) : 0);
+    if (!preload) last_.push_back(bias);
+  }
 }
 
 bool ByteSaturate::pack_weights(const QuantizedLayer& layer) {
@@ -133,7 +135,10 @@ int64_t ByteSaturate::half_of_magnitudes(int64_t quads, int64_t largest_value) c
 }
 
 // The longest way between two points that leaves sums some room.
-void ByteSaturate::choose_watch(int64_t largest_value, int32_t largest_start) {
+void ByteSaturate::choose_watch(int64_t largest_value) {
+  int64_t largest_start = 0;
+  for (const int32_t start : start_)
+    largest_start = std::max<int64_t>(largest_start, std::abs(start));
   const int64_t half = int64_t{1} << (form_.bits - 1), most = half / 8 * 3;
   for (const int64_t quads : {16, 8, 4, 2}) {
     const int64_t margin = half_of_magnitudes(quads, largest_value);
@@ -142,7 +147,10 @@ void ByteSaturate::choose_watch(int64_t largest_value, int32_t largest_start) {
     margin_ = static_cast<int32_t>(margin);
     break;
   }
-  if (watch_quads_ == 0) return;
+  if (watch_quads_ > 0) pack_watched();
+}
+
+void ByteSaturate::pack_watched() {
   const int64_t quads = ifmap_.quads();
   for (const Unit& unit : units_) {
     for (int64_t b = 0; b < unit.width; ++b) {
@@ -297,44 +305,42 @@ void ByteSaturate::add_products(const Pixels& pixels, int64_t first, bool& all,
   list.places = workspace.places.data();
   list.groups = workspace.groups.data();
   const int64_t others = kernels.list_values(list);
-  for (int64_t u = 0; u < pixels.units; ++u) {
-    const Unit& unit = units_[at(pixels.first_unit + u)];
-    const uint8_t* left = workspace.left.data() + u * pixels.count;
-    const int64_t count = std::count(left, left + pixels.count, 1);
-    if (count == 0) continue;
-    kernels.spread_weights({form_, unit.width,
-                            weights_.data() + unit.weights + first * unit.width * kTileChannels,
-                            products, workspace.spread_weights.data()});
-    uint8_t* sums = kept_sums(pixels, unit, 0, workspace);
-    if (all) {
-      workspace.left_pixels.clear();
-      for (int64_t p = 0; p < pixels.count; ++p) {
-        if (left[p] != 0) workspace.left_pixels.push_back(static_cast<int32_t>(p));
-      }
-      kernels.add_all({form_, unit.width, workspace.left_pixels.data(), count, products,
-                       list.values, workspace.spread_weights.data(),
-                       reinterpret_cast<int32_t*>(sums)});
-      continue;
-    }
-    AddListedJob add{form_,
-                     unit.width,
-                     list.groups,
-                     list.group_count,
-                     list.values,
-                     list.places,
-                     workspace.spread_weights.data(),
-                     sums};
-    if (count < pixels.count) {
-      workspace.left_groups.clear();
-      std::copy_if(list.groups, list.groups + list.group_count,
-                   std::back_inserter(workspace.left_groups),
-                   [&](const ListGroup& group) { return left[group.pixel] != 0; });
-      add.groups = workspace.left_groups.data();
-      add.group_count = std::ssize(workspace.left_groups);
-    }
-    kernels.add_listed(add);
-  }
+  for (int64_t u = 0; u < pixels.units; ++u) add_to_unit(pixels, u, first, list, workspace);
   all = suits_all(others, products * pixels.count);
+}
+
+// What was listed, to the sums that are left.
+void ByteSaturate::add_to_unit(const Pixels& pixels, int64_t u, int64_t first,
+                               const ListValuesJob& list, Workspace& workspace) const {
+  const SaturateKernelTable& kernels = *kernels_->bytes->saturate;
+  const Unit& unit = units_[at(pixels.first_unit + u)];
+  const uint8_t* left = workspace.left.data() + u * pixels.count;
+  const int64_t count = std::count(left, left + pixels.count, 1);
+  if (count == 0) return;
+  const int8_t* weights = weights_.data() + unit.weights + first * unit.width * kTileChannels;
+  int16_t* spread = workspace.spread_weights.data();
+  uint8_t* sums = kept_sums(pixels, unit, 0, workspace);
+  kernels.spread_weights({form_, unit.width, weights, list.products, spread});
+  if (list.all) {
+    workspace.left_pixels.clear();
+    for (int64_t p = 0; p < pixels.count; ++p) {
+      if (left[p] != 0) workspace.left_pixels.push_back(static_cast<int32_t>(p));
+    }
+    kernels.add_all({form_, unit.width, workspace.left_pixels.data(), count, list.products,
+                     list.values, spread, reinterpret_cast<int32_t*>(sums)});
+    return;
+  }
+  AddListedJob add{form_,       unit.width,  list.groups, list.group_count,
+                   list.values, list.places, spread,      sums};
+  if (count < pixels.count) {
+    workspace.left_groups.clear();
+    std::copy_if(list.groups, list.groups + list.group_count,
+                 std::back_inserter(workspace.left_groups),
+                 [&](const ListGroup& group) { return left[group.pixel] != 0; });
+    add.groups = workspace.left_groups.data();
+    add.group_count = std::ssize(workspace.left_groups);
+  }
+  kernels.add_listed(add);
 }
 
 void ByteSaturate::give_sums(const Pixels& pixels, Workspace& workspace, TileSink& sink) const {

@@ -45,9 +45,12 @@ class ByteSaturate : public ByteLayer {
 
   ByteSaturate(const MatmulWorkload& workload, ByteIfmap ifmap)
       : workload_(workload), ifmap_(std::move(ifmap)) {}
+  void add_block(const QuantizedLayer& layer, const Accumulation& accumulation, int64_t channel,
+                 int64_t channels);
   bool pack_weights(const QuantizedLayer& layer);
   bool pack_channel(const QuantizedLayer& layer, const Unit& unit, int64_t index);
-  void choose_watch(int64_t largest_value, int32_t largest_start);
+  void choose_watch(int64_t largest_value);
+  void pack_watched();
   int64_t half_of_magnitudes(int64_t quads, int64_t largest_value) const;
 
   // Whether all values are added, of which `others` are not 0.
@@ -60,6 +63,8 @@ class ByteSaturate : public ByteLayer {
   // all: whether zeros are added, too; set for what follows.
   void saturate(const Pixels& pixels, bool& all, Workspace& workspace, TileSink& sink) const;
   void add_products(const Pixels& pixels, int64_t first, bool& all, Workspace& workspace) const;
+  void add_to_unit(const Pixels& pixels, int64_t unit, int64_t first, const ListValuesJob& list,
+                   Workspace& workspace) const;
   void give_sums(const Pixels& pixels, Workspace& workspace, TileSink& sink) const;
   uint8_t* kept_sums(const Pixels& pixels, const Unit& unit, int64_t pixel,
                      Workspace& workspace) const;

@@ -2,7 +2,8 @@
 #include "sim/byte_kernel.h"
 #include "sim/byte_vectors.h"
 
-// Tiles of kPixels pixels and kVectors vectors, whose sums stay in registers; trees of them.
+// Tiles of kPixels pixels and kVectors vectors, whose sums stay in registers; trees of them. What
+// is not inlined would keep them in memory.
 namespace widthwise {
 namespace {
 
@@ -19,8 +20,9 @@ struct TileSums {
 
 // One quad of every pixel against one quad of weights.
 template <int kPixels, int kVectors>
-inline void add_quad(TileSums<kPixels, kVectors>& sum, const uint8_t* const (&pixel)[kPixels],
-                     int64_t offset, const int8_t* weights) {
+[[gnu::always_inline]] inline void add_quad(TileSums<kPixels, kVectors>& sum,
+                                            const uint8_t* const (&pixel)[kPixels], int64_t offset,
+                                            const int8_t* weights) {
   Vec w[kVectors];
   UNROLL for (int v = 0; v < kVectors; ++v) w[v] = load(weights + v * 64);
   UNROLL for (int p = 0; p < kPixels; ++p) {
@@ -40,8 +42,8 @@ struct Part {
 };
 
 template <int kPixels, int kVectors>
-inline void begin_part(const Part& part, TileSums<kPixels, kVectors>& sum,
-                       const uint8_t* (&pixel)[kPixels]) {
+[[gnu::always_inline]] inline void begin_part(const Part& part, TileSums<kPixels, kVectors>& sum,
+                                              const uint8_t* (&pixel)[kPixels]) {
   UNROLL for (int p = 0; p < kPixels; ++p) {
     pixel[p] = part.tile.pixels[p];
     UNROLL for (int v = 0; v < kVectors; ++v) {
@@ -51,15 +53,17 @@ inline void begin_part(const Part& part, TileSums<kPixels, kVectors>& sum,
 }
 
 template <int kPixels, int kVectors>
-inline void store_part(const Part& part, const TileSums<kPixels, kVectors>& sum, int32_t* to) {
+[[gnu::always_inline]] inline void store_part(const Part& part,
+                                              const TileSums<kPixels, kVectors>& sum, int32_t* to) {
   UNROLL for (int p = 0; p < kPixels; ++p) {
     UNROLL for (int v = 0; v < kVectors; ++v) store(to + part.at(p, v), sum.v[p][v]);
   }
 }
 
 template <int kPixels, int kVectors>
-inline void store_without_offset(const Part& part, int32_t offset, TileSums<kPixels, kVectors>& sum,
-                                 int32_t* to) {
+[[gnu::always_inline]] inline void store_without_offset(const Part& part, int32_t offset,
+                                                        TileSums<kPixels, kVectors>& sum,
+                                                        int32_t* to) {
   UNROLL for (int p = 0; p < kPixels; ++p) {
     UNROLL for (int v = 0; v < kVectors; ++v) {
       sum.v[p][v] = _mm512_sub_epi32(sum.v[p][v], _mm512_set1_epi32(offset));
@@ -71,8 +75,8 @@ inline void store_without_offset(const Part& part, int32_t offset, TileSums<kPix
 // Calls close() after every fitted addition, of kFit quads; 0: of quads_per_fit. kCorrected: the
 // zero byte is not 0.
 template <int kFit, bool kCorrected, int kPixels, int kVectors, class Close>
-inline void run_tree(const Part& part, int32_t offset, TileSums<kPixels, kVectors>& sum,
-                     Close&& close) {
+[[gnu::always_inline]] inline void run_tree(const Part& part, int32_t offset,
+                                            TileSums<kPixels, kVectors>& sum, Close&& close) {
   const ByteTile& tile = part.tile;
   const uint8_t* pixel[kPixels];
   begin_part(part, sum, pixel);
