@@ -43,25 +43,45 @@ std::optional<ByteMatmul> ByteMatmul::pack(const QuantizedLayer& layer,
   packed.product_by_product_ =
       chain_census && zero_byte == 0 && packed.ifmap_.quads() <= kProductQuads;
   packed.together_ = packed.ifmap_.blocks_lie_together(kBlockQuads);
+  packed.find_reaches();
   if (!packed.pack_weights(layer)) return std::nullopt;
   for (const Block& block : packed.blocks_) {
     for (int64_t c = 0; c < kTileChannels; ++c) {
       const int32_t bias = c < block.channels ? layer.bias[at(block.channel + c)] : 0;
       const bool preload = exact || accumulation.bias == BiasMode::kPreload;
       const int64_t fitted = saturates ? fit(bias, chain.bits, chain.overflow) : bias;
-      int32_t& start = packed.start_[at((&block - packed.blocks_.data()) * kTileChannels + c)];
-      if (preload) {
+      if (!preload) packed.last_.push_back(bias);
+      for (int64_t reach = 0; preload && reach < std::ssize(packed.reaches_); ++reach) {
+        int32_t& start = packed.start_[at(packed.start_at(reach, block) + c)];
         start = wrapping_add(start, fitted);
-      } else {
-        packed.last_.push_back(bias);
       }
     }
   }
   return packed;
 }
 
+void ByteMatmul::find_reaches() {
+  const Window& w = workload_.window;
+  for (int64_t row = 0; row < w.ofmap_rows; ++row) {
+    Reach reach{0, w.kernel_rows};
+    const auto inside = [&](int64_t kernel_row) {
+      const int64_t own = row * w.stride_rows - w.pad_top + kernel_row * w.dilation_rows;
+      return own >= 0 && own < w.ifmap_rows;
+    };
+    if (mode_ == KernelMode::kExact) {
+      while (reach.first + 1 < reach.end && !inside(reach.first)) ++reach.first;
+      while (reach.first + 1 < reach.end && !inside(reach.end - 1)) --reach.end;
+    }
+    const auto known = std::find(reaches_.begin(), reaches_.end(), reach);
+    row_reaches_.push_back(known - reaches_.begin());
+    if (known == reaches_.end()) reaches_.push_back(reach);
+  }
+}
+
 bool ByteMatmul::pack_weights(const QuantizedLayer& layer) {
   const int64_t channels = workload_.group_ofmap_channels(), quads = ifmap_.quads();
+  blocks_.reserve(at(block_count()));
+  start_.assign(at(std::ssize(reaches_) * block_count() * kTileChannels), 0);
   for (int64_t group = 0; group < workload_.groups; ++group) {
     for (int64_t first = 0; first < channels; first += kTileChannels) {
       Block block;
@@ -71,7 +91,6 @@ bool ByteMatmul::pack_weights(const QuantizedLayer& layer) {
       block.weights = std::ssize(weights_);
       block.corrections = std::ssize(corrections_);
       weights_.resize(weights_.size() + at(quads * block.vectors * 64 * streams()), 0);
-      start_.resize(start_.size() + kTileChannels, 0);
       if (is_bounded()) {
         rows_.resize(rows_.size() + at(block.channels * row_bytes()));
         corrections_.resize(corrections_.size() +
@@ -80,10 +99,10 @@ bool ByteMatmul::pack_weights(const QuantizedLayer& layer) {
         corrections_.resize(corrections_.size() +
                             at(ceil_div(quads, quads_per_fit_) * block.vectors * kLaneChannels));
       }
-      for (int64_t c = 0; c < block.channels; ++c) {
-        if (!pack_channel(layer, block, c)) return false;
-      }
       blocks_.push_back(block);
+      for (int64_t c = 0; c < block.channels; ++c) {
+        if (!pack_channel(layer, blocks_.back(), c)) return false;
+      }
     }
   }
   if (ifmap_.zero_byte() == 0) corrections_.clear();
@@ -116,6 +135,7 @@ bool ByteMatmul::pack_channel(const QuantizedLayer& layer, const Block& block, i
       if (weight != static_cast<int8_t>(weight)) return false;
     }
     sum += static_cast<uint32_t>(weight);
+    if (mode_ == KernelMode::kExact) take_zero_byte(block, index, s.row, weight);
     const int64_t vector = index / kLaneChannels, lane_byte = index % kLaneChannels * 4 + slot % 4;
     const int64_t part = vector / part_vectors() * part_vectors(),
                   vectors = std::min(part_vectors(), block.vectors - part);
@@ -130,10 +150,16 @@ bool ByteMatmul::pack_channel(const QuantizedLayer& layer, const Block& block, i
       if (slot % 4 == 3 && (quad + 1) % quads_per_fit_ == 0) fitted = sum;
     }
   }
-  if (mode_ == KernelMode::kExact) {
-    start_[start_.size() - kTileChannels + at(index)] = static_cast<int32_t>(0U - sum * zero_byte);
-  }
   return true;
+}
+
+// A weight's share of the zero byte is taken from the starts of those whose sums it is in.
+void ByteMatmul::take_zero_byte(const Block& block, int64_t index, int64_t row, int32_t weight) {
+  for (int64_t reach = 0; reach < std::ssize(reaches_); ++reach) {
+    if (row < reaches_[at(reach)].first || row >= reaches_[at(reach)].end) continue;
+    int32_t& start = start_[at(start_at(reach, block) + index)];
+    start = wrapping_add(start, -int64_t{weight} * ifmap_.zero_byte());
+  }
 }
 
 // For all streams, `stride` apart.
@@ -157,9 +183,12 @@ void ByteMatmul::run(std::span<const uint8_t> bytes, int64_t images, Workspace& 
                      TileSink& sink, LayerCensus* census) const {
   ifmap_.for_each(bytes, images, is_bounded(), *kernels_, workspace,
                   [&](const ByteIfmap::Windows& windows) {
-                    const auto per_group = std::ssize(blocks_) / workload_.groups;
-                    for (int64_t i = 0; i < per_group; ++i) {
-                      const Block& block = blocks_[at(windows.group * per_group + i)];
+                    for (int64_t i = 0; i < group_blocks(); ++i) {
+                      const Block& block = blocks_[at(windows.group * group_blocks() + i)];
+                      if (mode_ == KernelMode::kExact) {
+                        run_exact(windows, block, sink);
+                        continue;
+                      }
                       if (mode_ != KernelMode::kCensus) {
                         run_block(windows, block, workspace, sink, nullptr);
                         continue;
@@ -168,6 +197,39 @@ void ByteMatmul::run(std::span<const uint8_t> bytes, int64_t images, Workspace& 
                       run_block(windows, block, workspace, sink, &counted);
                     }
                   });
+}
+
+// Tiles of pixels whose rows have the same reach, of equal size, or one less.
+void ByteMatmul::run_exact(const ByteIfmap::Windows& windows, const Block& block,
+                           TileSink& sink) const {
+  const Window& w = workload_.window;
+  const int64_t row_quads = ifmap_.quads() / w.kernel_rows;
+  alignas(64) int32_t sums[kTilePixels * kTileChannels];
+  ByteTile tile;
+  tile.vectors = block.vectors;
+  tile.sums = sums;
+  const int64_t pixels = std::ssize(windows.pixels);
+  for (int64_t begin = 0, end = 0; begin < pixels; begin = end) {
+    const auto row_of = [&](int64_t pixel) {
+      return (windows.first_pixel + pixel) / w.ofmap_cols % w.ofmap_rows;
+    };
+    const int64_t reach = row_reaches_[at(row_of(begin))];
+    while (end < pixels && row_reaches_[at(row_of(end))] == reach)
+      end += w.ofmap_cols - (windows.first_pixel + end) % w.ofmap_cols;
+    end = std::min(end, pixels);
+    const Reach& rows = reaches_[at(reach)];
+    tile.offsets = ifmap_.offsets() + rows.first * row_quads;
+    tile.quads = (rows.end - rows.first) * row_quads;
+    tile.weights = weights_.data() + block.weights + rows.first * row_quads * block.vectors * 64;
+    tile.start = start_.data() + start_at(reach, block);
+    const int64_t tiles = ceil_div(end - begin, kTilePixels);
+    for (int64_t t = 0, pixel = begin; t < tiles; ++t, pixel += tile.count) {
+      tile.pixels = windows.pixels.data() + pixel;
+      tile.count = begin + (end - begin) * (t + 1) / tiles - pixel;
+      kernels_->exact(tile);
+      sink.tile(block.channel, block.channels, windows.first_pixel + pixel, tile.count, sums);
+    }
+  }
 }
 
 void ByteMatmul::run_block(const ByteIfmap::Windows& windows, const Block& block,
@@ -221,8 +283,6 @@ void ByteMatmul::run_block(const ByteIfmap::Windows& windows, const Block& block
       kernels_->chain_census(chain);
     } else if (is_chain()) {
       kernels_->chain_extremes(tile);
-    } else if (mode_ == KernelMode::kExact) {
-      kernels_->exact(tile);
     } else if (mode_ == KernelMode::kSaturate) {
       // Watching costs little, so it pays unless many tiles have to be run again.
       const bool watch = watched < kLeastWatched || saturated * 4 < watched;

@@ -33,15 +33,32 @@ class ByteMatmul : public ByteLayer {
     int64_t corrections = 0;  // and its corrections
   };
 
+  // Rows of the kernel that lie within the ifmap, for some rows of the ofmap: what the others add
+  // is known. Of modes other than kExact: all rows.
+  struct Reach {
+    int64_t first = 0, end = 0;
+    bool operator==(const Reach&) const = default;
+  };
+
   static constexpr int64_t kShortQuads = 256;  // of a chain with kShortPointQuads, at most
 
   ByteMatmul(const MatmulWorkload& workload, ByteIfmap ifmap)
       : workload_(workload), ifmap_(std::move(ifmap)) {}
+  void find_reaches();
   bool pack_weights(const QuantizedLayer& layer);
   bool pack_channel(const QuantizedLayer& layer, const Block& block, int64_t index);
+  void take_zero_byte(const Block& block, int64_t index, int64_t row, int32_t weight);
   void pack_weight(int8_t* to, int64_t stride, int64_t slot, int32_t weight);
   void run_block(const ByteIfmap::Windows& windows, const Block& block, Workspace& workspace,
                  TileSink& sink, TileCensus* counted) const;
+  void run_exact(const ByteIfmap::Windows& windows, const Block& block, TileSink& sink) const;
+  int64_t start_at(int64_t reach, const Block& block) const {
+    return (reach * block_count() + (&block - blocks_.data())) * kTileChannels;
+  }
+  int64_t group_blocks() const {
+    return (workload_.group_ofmap_channels() + kTileChannels - 1) / kTileChannels;
+  }
+  int64_t block_count() const { return workload_.groups * group_blocks(); }
   int64_t row_bytes() const {
     return (ifmap_.quads() + kBlockQuads - 1) / kBlockQuads * kBlockQuads * 4;
   }
@@ -68,13 +85,15 @@ class ByteMatmul : public ByteLayer {
   const ByteKernelTable* kernels_ = nullptr;
   int64_t quads_per_fit_ = 0;  // 0: every product is fitted
   int bits_ = 32;
-  bool together_ = false;            // ChainJob::together
-  bool product_by_product_ = false;  // is_chain(): not by bounds
-  std::vector<Block> blocks_;        // by group
-  AlignedVector<int8_t> weights_;    // as ByteTile has them, or ChainJob
-  AlignedVector<int8_t> rows_;       // is_bounded(): weights [oc][row_bytes()]
-  AlignedVector<int32_t> start_;     // [blocks][kTileChannels]
-  AlignedVector<int32_t> last_;      // the same; empty unless the bias is added last
+  bool together_ = false;             // ChainJob::together
+  bool product_by_product_ = false;   // is_chain(): not by bounds
+  std::vector<Block> blocks_;         // by group
+  AlignedVector<int8_t> weights_;     // as ByteTile has them, or ChainJob
+  AlignedVector<int8_t> rows_;        // is_bounded(): weights [oc][row_bytes()]
+  std::vector<Reach> reaches_;        // that there are
+  std::vector<int64_t> row_reaches_;  // [ofmap rows]: which one
+  AlignedVector<int32_t> start_;      // [reaches][blocks][kTileChannels]
+  AlignedVector<int32_t> last_;       // the same; empty unless the bias is added last
   AlignedVector<int32_t>
       corrections_;  // by block; empty if the zero byte is 0 or the mode is kExact
 };
