@@ -8,6 +8,7 @@
 
 #include "sim/code_tensor.h"
 #include "sim/reference.h"
+#include "tests/sim/compared.h"
 #include "tests/sim/random_layer.h"
 
 namespace widthwise {
@@ -110,6 +111,7 @@ bool compare(const RandomLayer& l, const Accumulation& accumulation, KernelMode 
   Workspace workspace;
   LayerCensus census(l.layer.bias, accumulation);
   packed->run(bytes, l.images, workspace, sums, &census);
+  compared->add(l);
   const bool saturates = mode == KernelMode::kSaturate;
   Accumulation exact = accumulation;
   exact.stages = {Stage{.bits = 48}};

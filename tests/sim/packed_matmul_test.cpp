@@ -6,6 +6,7 @@
 #include <rapidcheck/gtest.h>
 
 #include "sim/reference.h"
+#include "tests/sim/compared.h"
 #include "tests/sim/random_layer.h"
 
 namespace widthwise {
@@ -81,6 +82,7 @@ int64_t compare(const RandomLayer& l, const Accumulation& accumulation, KernelMo
   Workspace workspace;
   packed->run(l.codes, l.images, workspace, got);
   const Expected expected = expect(l, accumulation, mode);
+  compared->add(l);
   EXPECT_EQ(got.sums, expected.sums) << kernels.name;
   if (mode == KernelMode::kCensus) {
     EXPECT_EQ(got.low, expected.low) << kernels.name;
