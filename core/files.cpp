@@ -29,6 +29,14 @@ std::string beside(const fs::path& path) {
                     .fix = "name a folder that exists and that you may write to, with --out"});
 }
 
+// A file takes the place of the former one: that must be none, or a regular one.
+void check_kind(const fs::path& path) {
+  std::error_code error;
+  if (fs::is_directory(path, error)) refuse_write(path, "it is a folder");
+  if (fs::exists(path, error) && !fs::is_regular_file(path, error))
+    refuse_write(path, "it is no regular file");
+}
+
 }  // namespace
 
 std::string read_file(const fs::path& path, const std::string& fix) {
@@ -47,6 +55,7 @@ std::string read_file(const fs::path& path, const std::string& fix) {
 }
 
 void write_file(const fs::path& path, std::string_view content) {
+  check_kind(path);
   const std::string partial = beside(path);
   {
     std::ofstream stream(partial, std::ios::binary);
@@ -70,7 +79,7 @@ void check_writable(const fs::path& path) {
   std::error_code error;
   const fs::path folder = fs::absolute(path, error).parent_path();
   if (!fs::is_directory(folder, error)) refuse_write(path, "its folder does not exist");
-  if (fs::is_directory(path, error)) refuse_write(path, "it is a folder");
+  check_kind(path);
   if (::access(folder.c_str(), W_OK) != 0) refuse_write(path, std::strerror(errno));
 }
 

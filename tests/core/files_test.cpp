@@ -1,6 +1,7 @@
 #include "core/files.h"
 
 #include <gtest/gtest.h>
+#include <sys/stat.h>
 
 #include <fstream>
 
@@ -35,6 +36,16 @@ TEST_F(Files, RefusesAFolderThatIsNotThere) {
   EXPECT_THROW(prepare_folder("/proc/widthwise"), InputError);
   EXPECT_THROW(read_file(folder_, "name a file"), InputError);
   EXPECT_THROW(read_file(folder_ / "none", "name a file"), InputError);
+}
+
+TEST_F(Files, LeavesWhatIsNoRegularFileAlone) {
+  const auto pipe = folder_ / "pipe";
+  ASSERT_EQ(::mkfifo(pipe.c_str(), 0600), 0);
+  for (const auto& path : {pipe, folder_}) {
+    EXPECT_THROW(write_file(path, "text"), InputError) << path;
+    EXPECT_THROW(check_writable(path), InputError) << path;
+  }
+  EXPECT_TRUE(std::filesystem::is_fifo(pipe));
 }
 
 TEST_F(Files, StagedFolderAppearsWholeOrNotAtAll) {
