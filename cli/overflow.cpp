@@ -30,11 +30,8 @@ std::string overflow_text(const Json& result) {
   }
   text += "\nAccumulator bits that each layer needs (" + accumulation_text(result) + ")\n" +
           bound_table(result).text();
-  text += fmt::format(
-      "  'overflow there <': the rate of overflow at the observed width, with 95 % confidence, "
-      "were "
-      "outputs independent;\n  an image overflows there with a probability below {:.2g} %.\n",
-      result["images_zero_upper_bound_percent"].get<double>());
+  text += fmt::format("  {}\n  An image overflows there with a probability below {:.2g} %.\n",
+                      kOverflowThere, result["images_zero_upper_bound_percent"].get<double>());
   text +=
       "\n% of outputs that overflow at each accumulator width under wrap ('-': proven safe by "
       "the weights)\n" +

@@ -210,7 +210,8 @@ std::string demo_page(const Json& result) {
     out += fmt::format("<h2>{}: accumulators</h2><p class=\"muted\">{}; datapath {}</p>\n", title,
                        escape_html(precision["accelerator"].get<std::string>()),
                        escape_html(accumulation_text(precision)));
-    out += "<h3>Bits that each layer needs</h3>" + html(bound_table(precision));
+    out += "<h3>Bits that each layer needs</h3>" + html(bound_table(precision)) +
+           "<p class=\"muted\">" + escape_html(kOverflowThere) + "</p>";
     out +=
         "<h3>% of outputs that overflow at each width under wrap ('-': proven safe by the "
         "weights)</h3>" +

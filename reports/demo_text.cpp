@@ -103,6 +103,7 @@ std::string demo_text(const Json& result) {
     section(
         name + ": accumulator bits that each layer needs (" + accumulation_text(precision) + ")",
         bound_table(precision));
+    out += std::string("  ") + kOverflowThere + "\n";
     section(name +
                 ": % of outputs that overflow at each accumulator width under wrap ('-': proven "
                 "safe by "

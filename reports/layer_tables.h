@@ -11,6 +11,9 @@ namespace widthwise {
 // Per layer: shape, K, MACs, bounds, observed width, samples, and what the rate of overflow at that
 // width is below.
 TextTable bound_table(const Json& run);
+inline constexpr const char* kOverflowThere =
+    "'overflow there <': what the rate of overflow at the observed width is below, with 95 % "
+    "confidence, were outputs independent.";
 // Per layer: % of outputs hit at each width under wrap.
 TextTable overflow_table(const Json& run);
 // Per layer with two chains: % of outputs hit in the inner one at each of its widths.
