@@ -223,6 +223,21 @@ int64_t LayerCensus::hit(const Hits& from, int bits, OverflowPolicy policy, int6
          from.wrap_also[static_cast<size_t>(bits)];
 }
 
+LayerCensus::ByWidth LayerCensus::hits(OverflowPolicy policy, int64_t channel) const {
+  if (!is_wrap_or_saturate(policy)) throw std::logic_error("a census of another policy");
+  const Hits& from = per_channel_[static_cast<size_t>(channel)].all;
+  ByWidth made{};
+  const int fitted = std::min(bias_bits(channel), kMaxBits + 1);  // below: with a fitted start
+  int64_t count = above(from.running, kMaxBits, widest(channel));
+  for (int bits = kMaxBits; bits >= std::max(fitted, kMinBits); --bits) {
+    made[static_cast<size_t>(bits)] = count;
+    count += from.running[static_cast<size_t>(bits)];
+  }
+  for (int bits = kMinBits; bits < fitted; ++bits)
+    made[static_cast<size_t>(bits)] = hit(from, bits, policy, channel);
+  return made;
+}
+
 int64_t LayerCensus::hit(int bits, OverflowPolicy policy, int64_t channel) const {
   return hit(per_channel_[static_cast<size_t>(channel)].all, bits, policy, channel);
 }

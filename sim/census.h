@@ -1,4 +1,5 @@
 #pragma once
+#include <array>
 #include <cstdint>
 #include <limits>
 #include <vector>
@@ -58,6 +59,9 @@ class LayerCensus {
   int64_t outputs() const;  // samples behind every rate
   // Outputs with an overflow at this width, if no inner chain overflows; kWrap or kSaturate.
   int64_t hit(int bits, OverflowPolicy policy) const;
+  // Of one channel, every width at once: entry `bits`.
+  using ByWidth = std::array<int64_t, kMaxBits + 1>;
+  ByWidth hits(OverflowPolicy policy, int64_t channel) const;
   int64_t hit(int bits, OverflowPolicy policy, int64_t channel) const;
   // The same at these widths of the inner and the outer chain; and in the inner one alone.
   bool has_inner() const { return has_inner_; }

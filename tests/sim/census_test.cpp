@@ -56,6 +56,8 @@ TEST_P(Census, EqualsBruteForceAtEveryWidth) {
       for (size_t oc = 0; oc < hit.size(); ++oc) {
         EXPECT_EQ(census.hit(bits, policy, static_cast<int64_t>(oc)), hit[oc])
             << bits << " " << overflow_policy_name(policy);
+        EXPECT_EQ(census.hits(policy, static_cast<int64_t>(oc))[static_cast<size_t>(bits)], hit[oc])
+            << bits << " " << overflow_policy_name(policy);
         EXPECT_EQ(census.final_misfit(bits, static_cast<int64_t>(oc)), misfit[oc]) << bits;
         hits_seen += hit[oc];
         if (bits >= census.observed_bits()) {
