@@ -22,7 +22,7 @@ std::string accumulation_text(const Json& run) {
 
 TextTable bound_table(const Json& run) {
   TextTable table({"layer", "operator", "ifmap", "ofmap", "K", "MACs", "operands", "textbook",
-                   "data type", "weights", "observed", "outputs", "overflow there < %"});
+                   "data type", "weights", "observed", "outputs", "there < %"});
   for (const Json& layer : run["layers"]) {
     table.add({text(layer["name"]), text(layer["operator"]), extents_text(layer["ifmap_shape"]),
                extents_text(layer["ofmap_shape"]), integer(layer["k"]), integer(layer["macs"]),

@@ -12,7 +12,7 @@ namespace widthwise {
 // width is below.
 TextTable bound_table(const Json& run);
 inline constexpr const char* kOverflowThere =
-    "'overflow there <': what the rate of overflow at the observed width is below, with 95 % "
+    "'there <': what the rate of overflow at the observed width is below, with 95 % "
     "confidence, were outputs independent.";
 // Per layer: % of outputs hit at each width under wrap.
 TextTable overflow_table(const Json& run);
