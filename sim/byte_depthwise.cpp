@@ -24,6 +24,20 @@ std::vector<Tap> quads_of_taps(const MatmulWorkload& workload, const Accumulatio
   return slots;
 }
 
+// Whether quads can be columns of the window, which the next window's columns overlap.
+bool suits_columns(const Window& w) {
+  return w.kernel_cols == kColumnQuads && (w.kernel_rows == 3 || w.kernel_rows == 4) &&
+         w.stride_cols == 1 && w.dilation_cols == 1;
+}
+std::vector<Tap> quads_of_columns(const Window& w) {
+  std::vector<Tap> slots;
+  for (int64_t col = 0; col < w.kernel_cols; ++col) {
+    for (int64_t row = 0; row < 4; ++row)
+      slots.push_back(row < w.kernel_rows ? Tap{0, row, col} : kNoTap);
+  }
+  return slots;
+}
+
 }  // namespace
 
 std::optional<ByteDepthwise> ByteDepthwise::pack(const QuantizedLayer& layer,
@@ -47,7 +61,10 @@ std::optional<ByteDepthwise> ByteDepthwise::pack(const QuantizedLayer& layer,
   packed.channels_ = workload.groups;
   const int64_t per_fit = exact ? workload.reduction_length()
                                 : std::min(accumulation.lanes(), workload.reduction_length());
-  const std::vector<Tap> slots = quads_of_taps(workload, accumulation, per_fit);
+  const bool columns = exact && suits_columns(w);
+  const std::vector<Tap> slots =
+      columns ? quads_of_columns(w) : quads_of_taps(workload, accumulation, per_fit);
+  if (columns) packed.column_bytes_ = packed.ifmap_.tap_offset(0, 1);
   packed.quads_ = std::ssize(slots) / 4;
   packed.quads_per_fit_ = ceil_div(per_fit, 4);
   packed.one_tap_ = per_fit == 1;
@@ -112,6 +129,7 @@ void ByteDepthwise::run(std::span<const uint8_t> bytes, int64_t images, Workspac
   tile.quads = quads_;
   tile.quads_per_fit = quads_per_fit_;
   tile.one_tap = one_tap_;
+  tile.column_bytes = column_bytes_;
   tile.bits = bits_;
   tile.sums = sums;
   tile.low = low;

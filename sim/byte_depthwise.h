@@ -31,7 +31,8 @@ class ByteDepthwise : public ByteLayer {
   DepthwiseMode mode_ = DepthwiseMode::kExact;
   const ByteKernelTable* kernels_ = nullptr;
   int64_t channels_ = 0, quads_ = 0, quads_per_fit_ = 1;
-  bool one_tap_ = false;  // of every quad
+  bool one_tap_ = false;      // of every quad
+  int64_t column_bytes_ = 0;  // as DepthwiseTile has them
   int bits_ = 32;
   std::vector<int32_t> offsets_;  // [quads][4]
   // By block of kTileChannels channels, as DepthwiseTile has them.

@@ -64,6 +64,9 @@ struct DepthwiseTile {
   int64_t quads = 0;
   int64_t quads_per_fit = 1;
   bool one_tap = false;  // of every quad only the first tap counts
+  // kExact: kColumnQuads quads, each a column of the window, so many bytes apart, as are pixels
+  // side by side; 0: they are not.
+  int64_t column_bytes = 0;
   const int32_t* start = nullptr;
   const int32_t* corrections = nullptr;  // [fits][kTileChannels] of the zero byte, or null
   const int32_t* last = nullptr;         // one more addition, or null
@@ -72,6 +75,7 @@ struct DepthwiseTile {
   int32_t* low = nullptr;                // kCensus
   int32_t* high = nullptr;
 };
+inline constexpr int64_t kColumnQuads = 3;
 // Where a tile's channel is among the lanes of four interleaved vectors.
 constexpr int64_t depthwise_lane(int64_t channel) {
   return channel % 16 / 4 * 16 + channel / 16 * 4 + channel % 4;

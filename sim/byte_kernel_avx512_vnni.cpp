@@ -228,6 +228,58 @@ void depthwise_tile(const DepthwiseTile& tile) {
   if (p < tile.count) depthwise_pixels<kMode, kOneTap, 1>(tile, p);
 }
 
+// Exact sums of pixels side by side: a column is interleaved once for all windows that it is in.
+template <int kPixels>
+void depthwise_columns(const DepthwiseTile& tile, int64_t first) {
+  constexpr int kQuads = kColumnQuads;
+  const uint8_t* column = tile.pixels[first] + tile.channel;
+  Vec sum[kPixels][4];
+  UNROLL for (int c = 0; c < kPixels + kQuads - 1; ++c, column += tile.column_bytes) {
+    if (c < kPixels) {
+      UNROLL for (int v = 0; v < 4; ++v) sum[c][v] = load(tile.start + v * 16);
+    }
+    Vec bytes[4];
+    load_taps<false>(column, tile.offsets, bytes);
+    UNROLL for (int quad = 0; quad < kQuads; ++quad) {
+      const int p = c - quad;
+      if (p < 0 || p >= kPixels) continue;
+      UNROLL for (int v = 0; v < 4; ++v) {
+        sum[p][v] = _mm512_dpbusd_epi32(sum[p][v], bytes[v],
+                                        load(tile.weights + quad * kTileChannels * 4 + v * 64));
+      }
+    }
+    const int done = c - kQuads + 1;
+    if (done >= 0) store_in_order(tile.sums + (first + done) * kTileChannels, sum[done]);
+  }
+}
+
+void depthwise_runs(const DepthwiseTile& tile) {
+  for (int64_t first = 0, end = 0; first < tile.count; first = end) {
+    for (end = first + 1;
+         end < tile.count && tile.pixels[end] == tile.pixels[end - 1] + tile.column_bytes;)
+      ++end;
+    switch (end - first) {
+      case 1:
+        depthwise_columns<1>(tile, first);
+        break;
+      case 2:
+        depthwise_columns<2>(tile, first);
+        break;
+      case 3:
+        depthwise_columns<3>(tile, first);
+        break;
+      case 4:
+        depthwise_columns<4>(tile, first);
+        break;
+      case 5:
+        depthwise_columns<5>(tile, first);
+        break;
+      default:
+        depthwise_columns<6>(tile, first);
+    }
+  }
+}
+
 template <DepthwiseMode kMode>
 void depthwise_taps(const DepthwiseTile& tile) {
   tile.one_tap ? depthwise_tile<kMode, true>(tile) : depthwise_tile<kMode, false>(tile);
@@ -236,7 +288,8 @@ void depthwise_taps(const DepthwiseTile& tile) {
 void depthwise(DepthwiseMode mode, const DepthwiseTile& tile) {
   switch (mode) {
     case DepthwiseMode::kExact:
-      return depthwise_taps<DepthwiseMode::kExact>(tile);
+      return tile.column_bytes > 0 ? depthwise_runs(tile)
+                                   : depthwise_taps<DepthwiseMode::kExact>(tile);
     case DepthwiseMode::kSaturate:
       return depthwise_taps<DepthwiseMode::kSaturate>(tile);
     case DepthwiseMode::kCensus:

@@ -63,7 +63,8 @@ using AlignedVector = std::vector<T, boost::alignment::aligned_allocator<T, 64>>
 struct Workspace {
   std::vector<int16_t> padded, patch;
   // The byte kernels' (see ByteIfmap).
-  std::vector<uint8_t> bytes, padded_bytes, byte_planes, magnitudes, magnitude_planes;
+  std::vector<uint8_t> bytes, byte_planes, magnitudes, magnitude_planes;
+  AlignedVector<uint8_t> padded_bytes;
   AlignedVector<uint8_t> panels, magnitude_panels;
   const uint8_t* ifmap = nullptr;
   std::vector<const uint8_t*> window_pixels, window_magnitudes;

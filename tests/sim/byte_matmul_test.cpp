@@ -369,6 +369,29 @@ RC_GTEST_FIXTURE_PROP(ByteMatmulTest, DepthwiseEqualsTheReference, ()) {
   RC_ASSERT(!testing::Test::HasFailure());
 }
 
+// Windows side by side that share their columns; rows of all lengths around a tile's.
+TEST_F(ByteMatmulTest, DepthwiseColumns) {
+  for (const int64_t kernel_rows : {3, 4}) {
+    for (const int64_t cols : {1, 2, 3, 5, 6, 7, 13, 20}) {
+      for (const int64_t channels : {5, 64, 65, 130}) {
+        for (const IntegerFormat ifmap : {IntegerFormat{8, false}, IntegerFormat{8, true}}) {
+          const RandomLayer l = random_layer({.groups = channels,
+                                              .group_ifmaps = 1,
+                                              .group_ofmaps = 1,
+                                              .rows = 4,
+                                              .cols = cols,
+                                              .kernel_rows = kernel_rows,
+                                              .pad_left = 2},
+                                             ifmap, 3, {8, true}, 2, Data::kUniform, 5000, 7);
+          EXPECT_TRUE(compare(l, stages(1, 16, OverflowPolicy::kWrap, BiasMode::kPreload),
+                              KernelMode::kExact))
+              << kernel_rows << " " << cols << " " << channels;
+        }
+      }
+    }
+  }
+}
+
 TEST_F(ByteMatmulTest, RefusesWhatDoesNotFit) {
   const auto packs = [](IntegerFormat ifmap, IntegerFormat weight, const Accumulation& accumulation,
                         KernelMode mode, int64_t channels = 64) {
