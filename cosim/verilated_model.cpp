@@ -1,6 +1,7 @@
 #include "cosim/verilated_model.h"
 
 #include <fmt/format.h>
+#include <unistd.h>
 
 #include <cstring>
 #include <sstream>
@@ -69,6 +70,23 @@ std::vector<uint32_t> to_words(const std::string& bytes) {
   return words;
 }
 
+// Others may build the same model at the same time, or run it: the file appears whole, and one
+// takes the other's place at once.
+void put_into_cache(const fs::path& built, const fs::path& executable) {
+  const fs::path partial = fmt::format("{}.partial-{}", executable.string(), ::getpid());
+  std::error_code error, ignored;
+  fs::create_directories(executable.parent_path(), error);
+  if (!error) fs::copy_file(built, partial, error);
+  if (!error) fs::rename(partial, executable, error);
+  if (!error) return;
+  fs::remove(partial, ignored);
+  throw InputError({.file = executable.string(),
+                    .where = "",
+                    .field = "",
+                    .problem = "cannot be written: " + error.message(),
+                    .fix = "make room there, or set XDG_CACHE_HOME to another folder"});
+}
+
 }  // namespace
 
 VerilatedModel::VerilatedModel(const GeneratedArray& array, const fs::path& folder,
@@ -99,21 +117,18 @@ VerilatedModel::VerilatedModel(const GeneratedArray& array, const fs::path& fold
   command.insert(command.end(), {(harness_folder / "harness.cpp").string(), "-o", kExecutable});
 
   prepare_folder(cache_folder);
-  const fs::path cached = fs::absolute(cache_folder) / content_hash(inputs);
-  executable_ = cached / kExecutable;
+  executable_ = fs::absolute(cache_folder) / content_hash(inputs) / kExecutable;
   if (fs::exists(executable_)) return;
 
   from_cache_ = false;
   progress.begin(fmt::format("compile {} with Verilator", array.module), 1, "model");
-  StagedFolder staged(cached, kExecutable);
   const fs::path obj = folder / "obj";
   const ProcessResult built =
       run_process(command, folder, timeout_seconds, kInstall, progress,
                   {"CCACHE_BASEDIR=" + fs::absolute(folder).string(), "CCACHE_NOHASHDIR=1"});
   require(built, "verilator", array.module,
           "look at the named file and line in the generated folder");
-  fs::copy_file(obj / kExecutable, staged.path() / kExecutable);
-  staged.commit();
+  put_into_cache(obj / kExecutable, executable_);
   std::error_code ignored;
   fs::remove_all(obj, ignored);
   build_seconds_ = built.wall_seconds;
