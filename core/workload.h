@@ -37,6 +37,12 @@ struct MatmulWorkload {
   int64_t reduction_length() const {
     return group_ifmap_channels() * window.kernel_rows * window.kernel_cols;
   }
+  // Where a weight is; channel: of the group's ifmap channels.
+  int64_t weight_index(int64_t ofmap_channel, int64_t channel, int64_t row, int64_t col) const {
+    return ((ofmap_channel * group_ifmap_channels() + channel) * window.kernel_rows + row) *
+               window.kernel_cols +
+           col;
+  }
   int64_t weight_elements() const { return window.ofmap_channels * reduction_length(); }
   // Multiply-accumulates, padded taps included; 0 for unit weights.
   int64_t macs() const { return unit_weights ? 0 : additions(); }

@@ -20,9 +20,8 @@ Reduction reference_output(const QuantizedLayer& layer, int32_t zero_point,
     const int64_t y = pixel / w.ofmap_cols * w.stride_rows - w.pad_top + tap.row * w.dilation_rows;
     const int64_t x = pixel % w.ofmap_cols * w.stride_cols - w.pad_left + tap.col * w.dilation_cols;
     const bool inside = y >= 0 && y < w.ifmap_rows && x >= 0 && x < w.ifmap_cols;
-    const int64_t weight = at(
-        layer.weights,
-        ((channel * per_group + tap.channel) * w.kernel_rows + tap.row) * w.kernel_cols + tap.col);
+    const int64_t weight =
+        at(layer.weights, workload.weight_index(channel, tap.channel, tap.row, tap.col));
     const int64_t ifmap =
         inside
             ? at(codes, ((first + tap.channel) * w.ifmap_rows + y) * w.ifmap_cols + x) - zero_point

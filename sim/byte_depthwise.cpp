@@ -97,14 +97,14 @@ std::optional<ByteDepthwise> ByteDepthwise::pack(const QuantizedLayer& layer,
 // The kernels' arithmetic wraps, and so do starts and corrections.
 bool ByteDepthwise::pack_channel(const QuantizedLayer& layer, std::span<const Tap> slots,
                                  int64_t channel) {
-  const Window& w = std::get<MatmulWorkload>(layer.workload).window;
+  const auto& workload = std::get<MatmulWorkload>(layer.workload);
   const int64_t block = channel / kTileChannels, lane = depthwise_lane(channel % kTileChannels);
   const int64_t fits = ceil_div(quads_, quads_per_fit_);
   int32_t all = 0;
   for (int64_t slot = 0; slot < std::ssize(slots); ++slot) {
     const Tap& tap = slots[at(slot)];
     if (tap.channel < 0) continue;
-    const int64_t from = (channel * w.kernel_rows + tap.row) * w.kernel_cols + tap.col;
+    const int64_t from = workload.weight_index(channel, 0, tap.row, tap.col);
     const int32_t weight = layer.weights[at(from)] - layer.weight_zero_point(channel);
     if (weight != static_cast<int8_t>(weight)) return false;
     const int64_t quad = slot / 4;

@@ -26,6 +26,17 @@ inline constexpr int64_t kCensusVectors = 2;  // of a part; of a chain, 1
 // not positive; all, of which the fourth not negative, or not positive.
 inline constexpr int64_t kExtremesStreams = 5;
 
+// Calls visit(first, count) for tiles of at most `most`, of equal size or one less.
+template <class Visit>
+inline void for_each_tile(int64_t pixels, int64_t most, Visit&& visit) {
+  const int64_t tiles = (pixels + most - 1) / most;
+  for (int64_t t = 0, first = 0; t < tiles; ++t) {
+    const int64_t end = pixels * (t + 1) / tiles;
+    visit(first, end - first);
+    first = end;
+  }
+}
+
 // Some pixels against up to kTileChannels channels. Arrays by channel have whole vectors; results
 // are [count][kTileChannels].
 struct ByteTile {

@@ -33,6 +33,13 @@ std::shared_ptr<const ByteLayer> pack_bytes(const QuantizedLayer& layer,
                                             const Accumulation& accumulation, KernelMode mode,
                                             const KernelTable& kernels);
 
+// Whether a group has output channels enough to fill the lanes with; fewer are better off
+// elsewhere.
+inline bool fills_lanes(const MatmulWorkload& workload) {
+  constexpr int64_t kLeastGroupChannels = 8;
+  return workload.groups == 1 || workload.group_ofmap_channels() >= kLeastGroupChannels;
+}
+
 // What every byte kernel asks of a layer: codes of at most 8 bits; a mode without counts; one
 // fitted chain, unless sums are exact; one that saturates, where that is the mode; and running
 // sums, with its rails then, of which `sum_factor` times the largest stays below `limit`.

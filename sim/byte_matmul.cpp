@@ -8,7 +8,6 @@
 namespace widthwise {
 namespace {
 
-constexpr int64_t kLeastGroupChannels = 8;
 // Of a chain up to which adding product by product is faster than bounds and looks at what they
 // leave open.
 constexpr int64_t kProductQuads = 100;
@@ -28,8 +27,7 @@ std::optional<ByteMatmul> ByteMatmul::pack(const QuantizedLayer& layer,
   const int64_t lanes = accumulation.lanes();
   if (saturates && lanes == 1) return std::nullopt;  // see ByteSaturate
   const bool chain_census = mode == KernelMode::kCensus && lanes == 1;
-  if (workload.groups > 1 && workload.group_ofmap_channels() < kLeastGroupChannels)
-    return std::nullopt;
+  if (!fills_lanes(workload)) return std::nullopt;
   if (!suits_bytes(layer, ifmap, accumulation, mode, kernels,
                    exact ? kInt32Limit : kComparableLimit, chain_census ? 2 : 1))
     return std::nullopt;
@@ -111,7 +109,6 @@ bool ByteMatmul::pack_weights(const QuantizedLayer& layer) {
 
 // The kernels' arithmetic wraps, and so do starts and corrections.
 bool ByteMatmul::pack_channel(const QuantizedLayer& layer, const Block& block, int64_t index) {
-  const Window& w = workload_.window;
   const int64_t oc = block.channel + index;
   const int32_t zero_point = layer.weight_zero_point(oc);
   const auto slots = ifmap_.slots();
@@ -127,11 +124,7 @@ bool ByteMatmul::pack_channel(const QuantizedLayer& layer, const Block& block, i
     const int64_t quad = slot / 4;
     int32_t weight = 0;
     if (s.channel >= 0) {
-      const int64_t from =
-          ((oc * workload_.group_ifmap_channels() + s.channel) * w.kernel_rows + s.row) *
-              w.kernel_cols +
-          s.col;
-      weight = layer.weights[at(from)] - zero_point;
+      weight = layer.weights[at(workload_.weight_index(oc, s.channel, s.row, s.col))] - zero_point;
       if (weight != static_cast<int8_t>(weight)) return false;
     }
     sum += static_cast<uint32_t>(weight);
@@ -199,7 +192,7 @@ void ByteMatmul::run(std::span<const uint8_t> bytes, int64_t images, Workspace& 
                   });
 }
 
-// Tiles of pixels whose rows have the same reach, of equal size, or one less.
+// Tiles of pixels whose rows have the same reach.
 void ByteMatmul::run_exact(const ByteIfmap::Windows& windows, const Block& block,
                            TileSink& sink) const {
   const Window& w = workload_.window;
@@ -222,13 +215,12 @@ void ByteMatmul::run_exact(const ByteIfmap::Windows& windows, const Block& block
     tile.quads = (rows.end - rows.first) * row_quads;
     tile.weights = weights_.data() + block.weights + rows.first * row_quads * block.vectors * 64;
     tile.start = start_.data() + start_at(reach, block);
-    const int64_t tiles = ceil_div(end - begin, kTilePixels);
-    for (int64_t t = 0, pixel = begin; t < tiles; ++t, pixel += tile.count) {
-      tile.pixels = windows.pixels.data() + pixel;
-      tile.count = begin + (end - begin) * (t + 1) / tiles - pixel;
+    for_each_tile(end - begin, kTilePixels, [&](int64_t first, int64_t count) {
+      tile.pixels = windows.pixels.data() + begin + first;
+      tile.count = count;
       kernels_->exact(tile);
-      sink.tile(block.channel, block.channels, windows.first_pixel + pixel, tile.count, sums);
-    }
+      sink.tile(block.channel, block.channels, windows.first_pixel + begin + first, count, sums);
+    });
   }
 }
 
@@ -271,12 +263,10 @@ void ByteMatmul::run_block(const ByteIfmap::Windows& windows, const Block& block
     chain.block_high = workspace.block_high.data();
     chain.looks = workspace.looks.data();
   }
-  const int64_t pixels = std::ssize(windows.pixels), tiles = ceil_div(pixels, tile_pixels());
-  int64_t watched = 0, saturated = 0;               // tiles
-  for (int64_t t = 0, pixel = 0; t < tiles; ++t) {  // of equal size, or one less
-    const int64_t end = pixels * (t + 1) / tiles;
+  int64_t watched = 0, saturated = 0;  // tiles
+  for_each_tile(std::ssize(windows.pixels), tile_pixels(), [&](int64_t pixel, int64_t count) {
     tile.pixels = windows.pixels.data() + pixel;
-    tile.count = end - pixel;
+    tile.count = count;
     if (is_bounded()) {
       chain.tile = tile;
       if (tile.zero_byte != 0) chain.magnitudes = windows.magnitudes.data() + pixel;
@@ -293,10 +283,9 @@ void ByteMatmul::run_block(const ByteIfmap::Windows& windows, const Block& block
     } else {
       kernels_->tree_census(tile);
     }
-    if (counted) counted->add(tile.count, sums, low, high);
-    sink.tile(block.channel, block.channels, windows.first_pixel + pixel, tile.count, sums);
-    pixel = end;
-  }
+    if (counted) counted->add(count, sums, low, high);
+    sink.tile(block.channel, block.channels, windows.first_pixel + pixel, count, sums);
+  });
 }
 
 }  // namespace widthwise

@@ -9,7 +9,6 @@
 namespace widthwise {
 namespace {
 
-constexpr int64_t kLeastGroupChannels = 8;
 constexpr int64_t kPixelsTogether = 256;
 constexpr int64_t kSpreadBytes = 32 << 10;  // of weights, which stay in the nearest cache
 // Tiles of a unit, before watching is given up; and where most of the layer's failed so far.
@@ -45,7 +44,7 @@ std::optional<ByteSaturate> ByteSaturate::pack(const QuantizedLayer& layer,
   const Stage& chain = accumulation.outermost();
   const int64_t channels = workload.group_ofmap_channels();
   if (accumulation.lanes() != 1) return std::nullopt;
-  if (workload.groups > 1 && channels < kLeastGroupChannels) return std::nullopt;
+  if (!fills_lanes(workload)) return std::nullopt;
   if (!suits_bytes(layer, ifmap, accumulation, KernelMode::kSaturate, kernels, kInt32Limit))
     return std::nullopt;
   const int32_t zero_byte = ifmap.zero_point + CodeTensor::byte_offset(ifmap.format);
@@ -99,15 +98,13 @@ bool ByteSaturate::pack_weights(const QuantizedLayer& layer) {
 }
 
 bool ByteSaturate::pack_channel(const QuantizedLayer& layer, const Unit& unit, int64_t index) {
-  const Window& w = workload_.window;
   const int64_t oc = blocks_[at(unit.block)].channel + index;
   int8_t* to = weights_.data() + unit.weights + index;
   for (const ByteIfmap::Slot& slot : ifmap_.slots()) {
     int32_t weight = 0;
     if (slot.channel >= 0) {
-      const int64_t row =
-          (oc * workload_.group_ifmap_channels() + slot.channel) * w.kernel_rows + slot.row;
-      weight = layer.weights[at(row * w.kernel_cols + slot.col)] - layer.weight_zero_point(oc);
+      const int64_t from = workload_.weight_index(oc, slot.channel, slot.row, slot.col);
+      weight = layer.weights[at(from)] - layer.weight_zero_point(oc);
       if (weight != static_cast<int8_t>(weight)) return false;
     }
     *to = static_cast<int8_t>(weight);
@@ -214,11 +211,9 @@ bool ByteSaturate::watch(const Pixels& pixels, std::vector<Watched>& watched, Wo
     Watched &own = watched[at(pixels.first_unit + u)], &all = watched.back();
     const int64_t least =
         all.failed * 2 < all.tiles + kLeastWatched ? kLeastWatched : kLeastHopeless;
-    const int64_t tiles = ceil_div(pixels.count, kSaturatePixels);
-    for (int64_t t = 0, pixel = 0; t < tiles; ++t) {  // of equal size, or one less
-      const int64_t end = pixels.count * (t + 1) / tiles;
+    for_each_tile(pixels.count, kSaturatePixels, [&](int64_t pixel, int64_t count) {
       tile.pixels = pixels.windows + pixel;
-      tile.count = end - pixel;
+      tile.count = count;
       // Watching costs a third of what it saves, or less.
       const bool look = own.tiles < least || own.failed * 2 < own.tiles;
       const bool within =
@@ -228,9 +223,8 @@ bool ByteSaturate::watch(const Pixels& pixels, std::vector<Watched>& watched, Wo
         w->failed += look && !within;
       }
       any = any || !within;
-      if (within) std::fill_n(workspace.left.begin() + u * pixels.count + pixel, tile.count, 0);
-      pixel = end;
-    }
+      if (within) std::fill_n(workspace.left.begin() + u * pixels.count + pixel, count, 0);
+    });
   }
   return any;
 }

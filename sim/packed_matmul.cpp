@@ -149,10 +149,7 @@ std::optional<PackedMatmul> PackedMatmul::pack(const QuantizedLayer& layer,
       int32_t weight = 0;
       if (slot >= 0) {
         const Tap& tap = taps[static_cast<size_t>(slot)];
-        const int64_t at =
-            ((oc * workload.group_ifmap_channels() + tap.channel) * w.kernel_rows + tap.row) *
-                w.kernel_cols +
-            tap.col;
+        const int64_t at = workload.weight_index(oc, tap.channel, tap.row, tap.col);
         weight = layer.weights[static_cast<size_t>(at)] - layer.weight_zero_point(oc);
       }
       if (weight != static_cast<int16_t>(weight)) return std::nullopt;

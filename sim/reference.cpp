@@ -88,8 +88,7 @@ void for_each_output(const MatmulWorkload& workload, std::span<const int32_t> co
           const bool inside = row >= 0 && row < w.ifmap_rows && col >= 0 && col < w.ifmap_cols;
           const int64_t at = (ic * w.ifmap_rows + row) * w.ifmap_cols + col;
           const int64_t ifmap = inside ? codes[static_cast<size_t>(at)] - ifmap_zero_point : 0;
-          const int64_t channel = oc * workload.group_ifmap_channels() + tap.channel;
-          const int64_t weight_at = (channel * w.kernel_rows + tap.row) * w.kernel_cols + tap.col;
+          const int64_t weight_at = workload.weight_index(oc, tap.channel, tap.row, tap.col);
           products[k] = ifmap * (weights[static_cast<size_t>(weight_at)] - weight_zero_point);
         }
         visit(oc, products);

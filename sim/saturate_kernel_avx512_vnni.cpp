@@ -296,12 +296,9 @@ void add_all_tile(const AddAllJob& job, const int32_t* pixels, int64_t count, in
 }
 void add_all(const AddAllJob& job) {
   for (int64_t channel = 0; channel < job.width * kTileChannels; channel += kTileChannels) {
-    const int64_t tiles = (job.count + kTilePixels - 1) / kTilePixels;
-    for (int64_t t = 0, p = 0; t < tiles; ++t) {  // of equal size, or one less
-      const int64_t end = job.count * (t + 1) / tiles;
-      add_all_tile<kTilePixels>(job, job.pixels + p, end - p, channel);
-      p = end;
-    }
+    for_each_tile(job.count, kTilePixels, [&](int64_t first, int64_t count) {
+      add_all_tile<kTilePixels>(job, job.pixels + first, count, channel);
+    });
   }
 }
 
