@@ -37,6 +37,14 @@ void check_kind(const fs::path& path) {
     refuse_write(path, "it is no regular file");
 }
 
+void put_in_place(const std::string& partial, const fs::path& path) {
+  std::error_code error;
+  fs::rename(partial, path, error);
+  if (!error) return;
+  ::unlink(partial.c_str());
+  refuse_write(path, error.message());
+}
+
 }  // namespace
 
 std::string read_file(const fs::path& path, const std::string& fix) {
@@ -67,12 +75,20 @@ void write_file(const fs::path& path, std::string_view content) {
       refuse_write(path, "the disk is full or failed");
     }
   }
+  put_in_place(partial, path);
+}
+
+void copy_into_place(const fs::path& from, const fs::path& to) {
+  check_kind(to);
+  const std::string partial = beside(to);
   std::error_code error;
-  fs::rename(partial, path, error);
+  fs::create_directories(to.parent_path(), error);
+  if (!error) fs::copy_file(from, partial, error);
   if (error) {
     ::unlink(partial.c_str());
-    refuse_write(path, error.message());
+    refuse_write(to, error.message());
   }
+  put_in_place(partial, to);
 }
 
 void check_writable(const fs::path& path) {

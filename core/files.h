@@ -13,6 +13,9 @@ std::string read_file(const std::filesystem::path& path, const std::string& fix)
 // Throws InputError when the folder is missing or not writable.
 void write_file(const std::filesystem::path& path, std::string_view content);
 
+// The same with a copy of a file, permissions included; folders that are missing are made.
+void copy_into_place(const std::filesystem::path& from, const std::filesystem::path& to);
+
 // Refuses a file that write_file could not write, before any work is done.
 void check_writable(const std::filesystem::path& path);
 

@@ -1,7 +1,6 @@
 #include "cosim/verilated_model.h"
 
 #include <fmt/format.h>
-#include <unistd.h>
 
 #include <cstring>
 #include <sstream>
@@ -70,23 +69,6 @@ std::vector<uint32_t> to_words(const std::string& bytes) {
   return words;
 }
 
-// Others may build the same model at the same time, or run it: the file appears whole, and one
-// takes the other's place at once.
-void put_into_cache(const fs::path& built, const fs::path& executable) {
-  const fs::path partial = fmt::format("{}.partial-{}", executable.string(), ::getpid());
-  std::error_code error, ignored;
-  fs::create_directories(executable.parent_path(), error);
-  if (!error) fs::copy_file(built, partial, error);
-  if (!error) fs::rename(partial, executable, error);
-  if (!error) return;
-  fs::remove(partial, ignored);
-  throw InputError({.file = executable.string(),
-                    .where = "",
-                    .field = "",
-                    .problem = "cannot be written: " + error.message(),
-                    .fix = "make room there, or set XDG_CACHE_HOME to another folder"});
-}
-
 }  // namespace
 
 VerilatedModel::VerilatedModel(const GeneratedArray& array, const fs::path& folder,
@@ -128,7 +110,7 @@ VerilatedModel::VerilatedModel(const GeneratedArray& array, const fs::path& fold
                   {"CCACHE_BASEDIR=" + fs::absolute(folder).string(), "CCACHE_NOHASHDIR=1"});
   require(built, "verilator", array.module,
           "look at the named file and line in the generated folder");
-  put_into_cache(obj / kExecutable, executable_);
+  copy_into_place(obj / kExecutable, executable_);  // others may build it, too, or run it
   std::error_code ignored;
   fs::remove_all(obj, ignored);
   build_seconds_ = built.wall_seconds;
