@@ -10,8 +10,6 @@ namespace {
 std::string number(const Json& value, const char* format) {
   return fmt::format(fmt::runtime(format), value.get<double>());
 }
-std::string integer(const Json& value) { return std::to_string(value.get<int64_t>()); }
-std::string text(const Json& value) { return value.get<std::string>(); }
 
 }  // namespace
 
@@ -104,11 +102,7 @@ std::string demo_text(const Json& result) {
         name + ": accumulator bits that each layer needs (" + accumulation_text(precision) + ")",
         bound_table(precision));
     out += std::string("  ") + kOverflowThere + "\n";
-    section(name +
-                ": % of outputs that overflow at each accumulator width under wrap ('-': proven "
-                "safe by "
-                "the weights)",
-            overflow_table(precision));
+    section(name + ": " + kOverflowTable, overflow_table(precision));
     section(name + ": accuracy at each accumulator width", width_table(precision));
   }
   section("Energy per image and area of the array's arithmetic (" +

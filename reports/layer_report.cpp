@@ -74,7 +74,16 @@ Json channels_json(const LayerCensus& census, const Widths& widths) {
   return channels;
 }
 
-Json one_layer(const GraphLayer& described, const Datapath& datapath, const LayerCensus& census,
+// A layer where it lives.
+struct Described {
+  const QuantizedLayer& layer;
+  const TensorQuantization& ifmap;
+  const std::vector<int64_t>&ifmap_shape, &ofmap_shape;
+  int64_t macs = 0;
+  bool constant_weights = true;
+};
+
+Json one_layer(const Described& described, const Datapath& datapath, const LayerCensus& census,
                int min_bits, bool per_channel) {
   const QuantizedLayer& layer = described.layer;
   const auto& workload = std::get<MatmulWorkload>(layer.workload);
@@ -127,11 +136,8 @@ Json layer_report(const QuantizedNetwork& network, const Datapath& datapath,
     const auto* workload = std::get_if<MatmulWorkload>(&layer.workload);
     if (workload == nullptr) continue;
     const QuantizedTensor& ifmap = network.tensor(layer.ifmaps.at(0));
-    layers.push_back(one_layer({.layer = layer,
-                                .ifmap = ifmap.quantization,
-                                .ifmap_shape = ifmap.shape,
-                                .ofmap_shape = network.tensor(layer.ofmap).shape,
-                                .macs = workload->macs()},
+    layers.push_back(one_layer({layer, ifmap.quantization, ifmap.shape,
+                                network.tensor(layer.ofmap).shape, workload->macs()},
                                datapath, census.records[i].census, min_bits, false));
   }
   return layers;
@@ -141,8 +147,10 @@ Json layer_report(const std::vector<GraphLayer>& layers, const Datapath& datapat
                   const Evaluation& census, int min_bits, bool per_channel) {
   Json all = Json::array();
   for (size_t i = 0; i < layers.size(); ++i) {
+    const GraphLayer& l = layers[i];
     all.push_back(
-        one_layer(layers[i], datapath, census.records.at(i).census, min_bits, per_channel));
+        one_layer({l.layer, l.ifmap, l.ifmap_shape, l.ofmap_shape, l.macs, l.constant_weights},
+                  datapath, census.records.at(i).census, min_bits, per_channel));
   }
   return all;
 }

@@ -40,6 +40,10 @@ double zero_upper_bound_percent(int64_t samples);
 // The widest observed_bits of the layers: nothing overflows from this width on.
 int widest_observed_bits(const Json& layers);
 
+// A value as a cell of a table.
+inline std::string integer(const Json& value) { return std::to_string(value.get<int64_t>()); }
+inline std::string text(const Json& value) { return value.get<std::string>(); }
+
 // The integer under a key, "" where there is none.
 std::string integer_text(const Json& layer, const char* key);
 

@@ -7,8 +7,16 @@
 namespace widthwise {
 namespace {
 
-std::string integer(const Json& value) { return std::to_string(value.get<int64_t>()); }
-std::string text(const Json& value) { return value.get<std::string>(); }
+std::vector<std::string> with_widths(std::vector<std::string> header,
+                                     const std::vector<int>& widths) {
+  for (const int bits : widths) header.push_back(std::to_string(bits) + " b");
+  return header;
+}
+
+// Cells of {"<bits>": percent}; a width that is not there has none.
+std::string percent_at(const Json& by_width, int bits) {
+  return percent_text(by_width.value(std::to_string(bits), 0.0));
+}
 
 }  // namespace
 
@@ -54,16 +62,12 @@ std::vector<int> shown_widths(const Json& run, int most) {
 
 TextTable overflow_table(const Json& run) {
   const std::vector<int> widths = shown_widths(run);
-  std::vector<std::string> header = {"layer"};
-  for (const int bits : widths) header.push_back(std::to_string(bits) + " b");
-  TextTable table(header);
+  TextTable table(with_widths({"layer"}, widths));
   for (const Json& layer : run["layers"]) {
     std::vector<std::string> row = {text(layer["name"])};
     for (const int bits : widths) {
-      const auto found = layer["hit_percent_wrap"].find(std::to_string(bits));
-      const double percent = found == layer["hit_percent_wrap"].end() ? 0 : found->get<double>();
       const bool proven = bits >= layer["weight_bound_bits"].get<int>();
-      row.push_back(proven ? "-" : percent_text(percent));
+      row.push_back(proven ? "-" : percent_at(layer["hit_percent_wrap"], bits));
     }
     table.add(row);
   }
@@ -79,18 +83,15 @@ TextTable inner_overflow_table(const Json& run) {
       if (percent < 100) first = std::min(first, std::stoi(bits));
     }
   }
-  first = std::max(first, last - kMostShownWidths + 1);
-  std::vector<std::string> header = {"layer", "observed"};
-  for (int bits = first; bits <= last; ++bits) header.push_back(std::to_string(bits) + " b");
-  TextTable table(header);
+  std::vector<int> widths;
+  for (int bits = std::max(first, last - kMostShownWidths + 1); bits <= last; ++bits)
+    widths.push_back(bits);
+  TextTable table(with_widths({"layer", "observed"}, widths));
   for (const Json& layer : run["layers"]) {
     const auto hits = layer.find("inner_hit_percent");
     if (hits == layer.end()) continue;
     std::vector<std::string> row = {text(layer["name"]), integer(layer["observed_inner_bits"])};
-    for (int bits = first; bits <= last; ++bits) {
-      const auto found = hits->find(std::to_string(bits));
-      row.push_back(percent_text(found == hits->end() ? 0 : found->get<double>()));
-    }
+    for (const int bits : widths) row.push_back(percent_at(*hits, bits));
     table.add(row);
   }
   return table;

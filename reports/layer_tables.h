@@ -15,6 +15,9 @@ inline constexpr const char* kOverflowThere =
     "'there <': what the rate of overflow at the observed width is below, with 95 % "
     "confidence, were outputs independent.";
 // Per layer: % of outputs hit at each width under wrap.
+inline constexpr const char* kOverflowTable =
+    "% of outputs that overflow at each accumulator width under wrap ('-': proven safe by the "
+    "weights)";
 TextTable overflow_table(const Json& run);
 // Per layer with two chains: % of outputs hit in the inner one at each of its widths.
 TextTable inner_overflow_table(const Json& run);
