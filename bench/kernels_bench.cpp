@@ -1,12 +1,12 @@
 // Speed of the simulator's paths on single layers, one thread, beside oneDNN's int8 convolution of
 // the same layer and data in the same process. Counter GMAC/s: nominal MACs, padded taps counted.
 // bench/run makes a table of it. Names: <layer>/<data>/<path>.
-#include <benchmark/benchmark.h>
 #include <fmt/format.h>
 
 #include <cstdlib>
 
 #include "bench/onednn_convolution.h"
+#include "bench/run_benchmarks.h"
 #include "bench/single_layer.h"
 #include "sim/layer_runner.h"
 
@@ -131,8 +131,5 @@ void register_all() {
 }  // namespace widthwise
 
 int main(int argc, char** argv) {
-  benchmark::Initialize(&argc, argv);
-  if (benchmark::ReportUnrecognizedArguments(argc, argv)) return 1;
-  widthwise::register_all();
-  benchmark::RunSpecifiedBenchmarks();
+  return widthwise::run_benchmarks(argc, argv, widthwise::register_all);
 }

@@ -1,12 +1,12 @@
 // Speed of whole networks, one thread: beside oneDNN's time for the same convolutions and fully
 // connected layer, 16 images beside one, many accumulator widths beside one. Counter "seconds" of
 // every iteration. Names: <network>/<path>/<variant>.
-#include <benchmark/benchmark.h>
 #include <fmt/format.h>
 
 #include "bench/network_path.h"
 #include "bench/onednn_convolution.h"
 #include "bench/resnet18.h"
+#include "bench/run_benchmarks.h"
 
 namespace widthwise {
 namespace {
@@ -14,11 +14,6 @@ namespace {
 const QuantizedNetwork& network() {
   static const QuantizedNetwork made = resnet18(224);
   return made;
-}
-
-void set_seconds(benchmark::State& state) {
-  state.counters["seconds"] = benchmark::Counter(
-      1, benchmark::Counter::kIsIterationInvariantRate | benchmark::Counter::kInvert);
 }
 
 void run_images(benchmark::State& state, const NetworkPath& path, int64_t images) {
@@ -89,8 +84,5 @@ void register_all() {
 }  // namespace widthwise
 
 int main(int argc, char** argv) {
-  benchmark::Initialize(&argc, argv);
-  if (benchmark::ReportUnrecognizedArguments(argc, argv)) return 1;
-  widthwise::register_all();
-  benchmark::RunSpecifiedBenchmarks();
+  return widthwise::run_benchmarks(argc, argv, widthwise::register_all);
 }

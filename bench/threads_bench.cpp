@@ -2,7 +2,6 @@
 // idle processors: whoever else takes one spoils a repetition, so the least of them counts, and
 // "spin", which shares nothing, says what two threads can gain at that time. Counter "seconds" of
 // every iteration. Names: <network>/<path>/threads_<n>.
-#include <benchmark/benchmark.h>
 #include <fmt/format.h>
 #include <tbb/parallel_for.h>
 #include <tbb/task_arena.h>
@@ -11,6 +10,7 @@
 
 #include "bench/network_path.h"
 #include "bench/resnet18.h"
+#include "bench/run_benchmarks.h"
 #include "sim/evaluate.h"
 
 namespace widthwise {
@@ -22,8 +22,7 @@ template <class Work>
 void run_threads(benchmark::State& state, int threads, const Work& work) {
   tbb::task_arena arena(threads);
   for (auto _ : state) arena.execute(work);
-  state.counters["seconds"] = benchmark::Counter(
-      1, benchmark::Counter::kIsIterationInvariantRate | benchmark::Counter::kInvert);
+  set_seconds(state);
 }
 
 void run_evaluation(benchmark::State& state, int threads, const NetworkPath& path) {
@@ -73,8 +72,5 @@ void register_all() {
 }  // namespace widthwise
 
 int main(int argc, char** argv) {
-  benchmark::Initialize(&argc, argv);
-  if (benchmark::ReportUnrecognizedArguments(argc, argv)) return 1;
-  widthwise::register_all();
-  benchmark::RunSpecifiedBenchmarks();
+  return widthwise::run_benchmarks(argc, argv, widthwise::register_all);
 }
