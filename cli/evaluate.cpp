@@ -5,15 +5,10 @@
 #include <optional>
 
 #include "cli/bench.h"
-#include "cli/run_info.h"
-#include "core/error.h"
 #include "core/files.h"
 #include "models/dataset.h"
-#include "models/fuse.h"
 #include "models/npy.h"
-#include "models/onnx_import.h"
 #include "models/operator.h"
-#include "quant/quantized_import.h"
 #include "reports/text_table.h"
 #include "sim/evaluate.h"
 
@@ -26,55 +21,31 @@ class NetworkEvaluation {
       : request_(request), progress_(progress) {}
 
   std::string run() {
-    const auto file = model_path(request_.network);
-    const Graph graph = load_graph(file);
-    if (!request_.accelerator.empty()) accelerator_ = accelerator_of(request_.accelerator);
-    const bool file_rounds =
-        !accelerator_ || accelerator_->datapath.requantize.kind == RequantizeConfig::Kind::kFloat32;
-    const Graph fused = fuse(graph, file_rounds ? FuseFor::kFile : FuseFor::kDatapath);
-    const auto yaml =
-        request_.preprocessing.empty() ? preprocessing_path(file) : request_.preprocessing;
-    const Preprocessing preprocessing = load_preprocessing(yaml);
-    const NetworkEnds ends = network_ends(fused);
-    const auto data = take_inputs(
-        open_data_set({.path = request_.data, .labels = request_.labels, .subset = request_.subset},
-                      preprocessing, ends),
-        request_.images, Take::kFirst, "--images");
+    network_ = load_evaluation_network(request_);
+    const EvaluationData data = open_evaluation_data(request_, network_);
+    const DataSet& inputs = *data.inputs;
     for (const auto& path : {request_.out, request_.logits, request_.inputs}) {
       if (!path.empty()) check_writable(path);
     }
-    if (!request_.logits.empty()) logits_.resize(static_cast<size_t>(data->count() * ends.outputs));
+    const int64_t outputs_each = data.ends.outputs;
+    if (!request_.logits.empty())
+      logits_.resize(static_cast<size_t>(inputs.count() * outputs_each));
     const OutputVisitor keep = [&](int64_t first, int64_t, std::span<const float> outputs) {
       if (!logits_.empty())
-        std::copy(outputs.begin(), outputs.end(), logits_.begin() + first * ends.outputs);
+        std::copy(outputs.begin(), outputs.end(), logits_.begin() + first * outputs_each);
     };
-    const bool quantized = is_quantized(fused);
-    if (accelerator_ && !quantized) refuse_accelerator(file);
-    const auto layers = quantized ? std::nullopt : layers_if_any(graph);
-    progress_.begin(graph.name, data->count(), "images");
+    if (network_.accelerator && !network_.quantized) refuse_accelerator(network_.file);
+    const auto layers = network_.quantized ? std::nullopt : layers_if_any(network_.graph);
+    progress_.begin(network_.graph.name, inputs.count(), "images");
     const Evaluation evaluation =
-        layers ? evaluate_layers(*layers, *data, keep) : evaluate_nodes(fused, *data, keep);
+        layers ? evaluate_layers(*layers, inputs, keep) : evaluate_nodes(inputs, keep);
     progress_.end();
-    if (!request_.inputs.empty()) write_inputs(*data, ends);
+    if (!request_.inputs.empty()) write_inputs(inputs, data.ends);
     if (!request_.logits.empty())
-      write_npy(request_.logits, npy_array<float>({data->count(), ends.outputs}, logits_));
+      write_npy(request_.logits, npy_array<float>({inputs.count(), outputs_each}, logits_));
 
-    std::vector<std::string> inputs = {file.string(), yaml.string()};
-    if (accelerator_) inputs.push_back(accelerator_->file);
-    result_ = run_info(request_.command, inputs);
-    result_["network"] = graph.name;
-    result_["data"] = data->file();
-    result_["accelerator"] = accelerator_ ? Json(accelerator_->name) : Json(nullptr);
-    result_["images"] = evaluation.images;
-    result_["labelled"] = !data->labels().empty();
-    if (!data->labels().empty()) {
-      result_["top1_percent"] = evaluation.top1_percent();
-      result_["top5_percent"] = evaluation.top5_percent();
-      result_["mean_loss"] = evaluation.mean_loss;
-    }
-    result_["seconds"] = evaluation.seconds;
-    result_["images_per_second"] = static_cast<double>(evaluation.images) / evaluation.seconds;
-    if (quantized && accelerator_) add_layers(fused, evaluation);
+    result_ = evaluation_json(request_, network_, data, evaluation);
+    if (network_.quantized && network_.accelerator) add_layers(evaluation);
     result_["predictions"] = evaluation.predictions;
     if (!request_.out.empty()) write_file(request_.out, json_text(result_));
     return request_.json ? json_text(result_) : text();
@@ -90,11 +61,11 @@ class NetworkEvaluation {
     write_npy(request_.inputs, npy_array<float>(shape, values));
   }
 
-  Evaluation evaluate_nodes(const Graph& fused, const DataSet& data, const OutputVisitor& keep) {
+  Evaluation evaluate_nodes(const DataSet& data, const OutputVisitor& keep) {
     GraphRunOptions options;
-    options.datapath = accelerator_ ? &accelerator_->datapath : nullptr;
-    options.count = accelerator_.has_value();
-    return evaluate_graph(GraphRunner(fused, options), data, progress_, keep);
+    options.datapath = network_.accelerator ? &network_.accelerator->datapath : nullptr;
+    options.count = network_.accelerator.has_value();
+    return evaluate_graph(GraphRunner(network_.fused, options), data, progress_, keep);
   }
 
   Evaluation evaluate_layers(const FloatNetwork& network, const DataSet& data,
@@ -105,12 +76,12 @@ class NetworkEvaluation {
     return evaluate_float(network, source, data.count(), data.labels(), progress_, keep);
   }
 
-  void add_layers(const Graph& fused, const Evaluation& evaluation) {
+  void add_layers(const Evaluation& evaluation) {
     result_["layers"] = Json::array();
     size_t next = 0;
     const ValueShapes none;
-    for (const GraphNode& node : fused.nodes) {
-      if (checked_operator(NodeView(fused, node, none)).mac == nullptr) continue;
+    for (const GraphNode& node : network_.fused.nodes) {
+      if (checked_operator(NodeView(network_.fused, node, none)).mac == nullptr) continue;
       const OverflowCounts& counts = evaluation.records.at(next++).counts;
       result_["layers"].push_back({{"name", node.name},
                                    {"operator", node.op_type},
@@ -122,15 +93,7 @@ class NetworkEvaluation {
   }
 
   std::string text() const {
-    std::string text = fmt::format(
-        "{}: {} images of {} in {:.2f} s, {:.0f} images/s\n", result_["network"].get<std::string>(),
-        result_["images"].get<int64_t>(), result_["data"].get<std::string>(),
-        result_["seconds"].get<double>(), result_["images_per_second"].get<double>());
-    if (result_["labelled"].get<bool>()) {
-      text += fmt::format(
-          "Top1 {:.2f}  Top5 {:.2f}  Loss {:.4f}\n", result_["top1_percent"].get<double>(),
-          result_["top5_percent"].get<double>(), result_["mean_loss"].get<double>());
-    }
+    const std::string text = evaluation_text(result_);
     if (!result_.contains("layers")) return text;
     TextTable table({"layer", "operator", "outputs", "overflowed additions", "hit %", "wrong %"});
     for (const Json& layer : result_["layers"]) {
@@ -145,7 +108,7 @@ class NetworkEvaluation {
 
   const EvaluateRequest& request_;
   Progress& progress_;
-  std::optional<Accelerator> accelerator_;
+  EvaluationNetwork network_;
   std::vector<float> logits_;
   Json result_;
 };

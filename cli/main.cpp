@@ -32,6 +32,20 @@ std::string usage_message(const CLI::App* app, const CLI::Error& error) {
                      verb);
 }
 
+void add_evaluation(CLI::App& verb, widthwise::EvaluationRequest& request, const char* network) {
+  verb.add_option("network", request.network, network)->required();
+  verb.add_option("--data", request.data,
+                  "folder of IDX files or of images by class, .npy, .npz[:member]")
+      ->required();
+  verb.add_option("--labels", request.labels, ".npy or .npz[:member] of an array's labels");
+  verb.add_option("--subset", request.subset, "of a folder of IDX files")->capture_default_str();
+  verb.add_option("--preprocessing", request.preprocessing,
+                  "YAML; without: beside the network, of the same name");
+  verb.add_option("--images", request.images, "the first ones; 0: all")->capture_default_str();
+  verb.add_option("--out", request.out, "file for the result as JSON");
+  verb.add_flag("--json", request.json, "print JSON instead of text");
+}
+
 std::string command_line(int argc, char** argv) {
   std::string text = "widthwise";
   for (int i = 1; i < argc; ++i) text += std::string(" ") + argv[i];
@@ -108,55 +122,23 @@ int run(int argc, char** argv) {
   evaluate.command = demo.command;
   CLI::App* evaluate_verb =
       app.add_subcommand("evaluate", "a network over a data set: Top1, Top5, loss, overflows");
-  evaluate_verb
-      ->add_option("network", evaluate.network, "a shipped network, or a file that ends in .onnx")
-      ->required();
-  evaluate_verb
-      ->add_option("--data", evaluate.data,
-                   "folder of IDX files or of images by class, .npy, .npz[:member]")
-      ->required();
-  evaluate_verb->add_option("--labels", evaluate.labels,
-                            ".npy or .npz[:member] of an array's labels");
-  evaluate_verb->add_option("--subset", evaluate.subset, "of a folder of IDX files")
-      ->capture_default_str();
-  evaluate_verb->add_option("--preprocessing", evaluate.preprocessing,
-                            "YAML; without: beside the network, of the same name");
+  add_evaluation(*evaluate_verb, evaluate, "a shipped network, or a file that ends in .onnx");
   evaluate_verb->add_option("--accelerator", evaluate.accelerator,
                             "datapath: a shipped description or a .yaml file; without: exact sums");
-  evaluate_verb->add_option("--images", evaluate.images, "the first ones; 0: all")
-      ->capture_default_str();
-  evaluate_verb->add_option("--out", evaluate.out, "file for the result as JSON");
   evaluate_verb->add_option("--logits", evaluate.logits, ".npy for the network's outputs");
   evaluate_verb->add_option("--inputs", evaluate.inputs,
                             ".npy for the network's inputs, preprocessed");
-  evaluate_verb->add_flag("--json", evaluate.json, "print JSON instead of text");
 
   OverflowRequest overflow;
   overflow.command = demo.command;
   CLI::App* overflow_verb = app.add_subcommand(
       "overflow", "what every accumulator width would overflow, from one pass over a data set");
-  overflow_verb
-      ->add_option("network", overflow.network, "a quantized network: a file that ends in .onnx")
-      ->required();
+  add_evaluation(*overflow_verb, overflow, "a quantized network: a file that ends in .onnx");
   overflow_verb
       ->add_option("--accelerator", overflow.accelerator, "a shipped description or a .yaml file")
       ->required();
-  overflow_verb
-      ->add_option("--data", overflow.data,
-                   "folder of IDX files or of images by class, .npy, .npz[:member]")
-      ->required();
-  overflow_verb->add_option("--labels", overflow.labels,
-                            ".npy or .npz[:member] of an array's labels");
-  overflow_verb->add_option("--subset", overflow.subset, "of a folder of IDX files")
-      ->capture_default_str();
-  overflow_verb->add_option("--preprocessing", overflow.preprocessing,
-                            "YAML; without: beside the network, of the same name");
-  overflow_verb->add_option("--images", overflow.images, "the first ones; 0: all")
-      ->capture_default_str();
   overflow_verb->add_flag("--per-channel", overflow.per_channel,
                           "every output channel by itself, too, in the JSON");
-  overflow_verb->add_option("--out", overflow.out, "file for the result as JSON");
-  overflow_verb->add_flag("--json", overflow.json, "print JSON instead of text");
 
   QuantizeRequest quantize;
   CLI::App* quantize_verb =
