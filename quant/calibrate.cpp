@@ -17,7 +17,7 @@ namespace {
 constexpr int kBatch = 16;
 
 // A NaN stays, for quantize() to refuse.
-float least(float a, float b) { return std::isnan(a) || a < b ? a : b; }
+double least(double a, double b) { return std::isnan(a) || a < b ? a : b; }
 
 }  // namespace
 
@@ -47,7 +47,7 @@ Statistics calibrate(const FloatNetwork& network, const ImageSource& source, int
                      Progress& progress) {
   std::vector<TensorStatistics> fresh(network.tensors.size());
   for (TensorStatistics& s : fresh) {
-    s.min = std::numeric_limits<float>::infinity();
+    s.min = std::numeric_limits<double>::infinity();
     s.max = -s.min;
     s.images = images;
   }

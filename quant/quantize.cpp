@@ -132,7 +132,7 @@ class Quantizer {
       refuse("statistics", "tensor '" + name + "'", "is missing", "calibrate this network again");
     const TensorStatistics& s = found->second;
     if (!std::isfinite(s.min) || !std::isfinite(s.max) || s.min > s.max ||
-        !std::isfinite(s.max - s.min)) {
+        !std::isfinite(static_cast<float>(s.max - s.min))) {
       refuse(
           "statistics", "tensor '" + name + "'",
           fmt::format(
@@ -147,7 +147,8 @@ class Quantizer {
              "use asymmetric or signed activations");
     }
     quantization(index) =
-        range_quantization(s.min, s.max, format, config_.activations, config_.power_of_two_scales);
+        range_quantization(static_cast<float>(s.min), static_cast<float>(s.max), format,
+                           config_.activations, config_.power_of_two_scales);
   }
 
   void quantize_layer(const FloatLayer& layer) {

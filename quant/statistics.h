@@ -1,17 +1,43 @@
 #pragma once
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <string>
+#include <vector>
 
 namespace widthwise {
 
-// What calibration saw of one tensor.
+// Counts of values in equal bins over [low, high].
+struct Histogram {
+  double low = 0, high = 0;
+  std::vector<int64_t> counts;
+};
+
+// What calibration saw of one tensor. A record of Distiller's statistics file has the same numbers;
+// what a file leaves out is empty.
 struct TensorStatistics {
-  float min = 0, max = 0;
-  int64_t images = 0;  // samples behind it
+  double min = 0, max = 0;
+  int64_t images = 0;  // samples behind it; 0: not known
+  std::optional<double> avg_min = {},
+                        avg_max = {};         // means over the samples of each one's min and max
+  std::optional<double> mean = {}, std = {};  // of all elements; std of the population
+  std::optional<double> b = {};               // mean |x - mean|
+  std::vector<int64_t> shape = {};            // of the last batch, with it; may be empty
+  int64_t total_numel = 0;                    // elements behind it; 0: not known
+  std::optional<Histogram> histogram = {};    // for percentile, KL and MSE ranges
 };
 
 // By tensor name.
 using Statistics = std::map<std::string, TensorStatistics>;
+
+// What calibration saw of one layer, as Distiller keeps it: by index of its inputs that are no
+// constants.
+struct LayerStatistics {
+  std::map<int, TensorStatistics> inputs;
+  std::optional<TensorStatistics> output;
+};
+
+// By layer name (quant/module_names.h).
+using NetworkStatistics = std::map<std::string, LayerStatistics>;
 
 }  // namespace widthwise
