@@ -69,16 +69,17 @@ Moments moments_of(std::span<const float> values) {
           static_cast<float>(deviations / count)};
 }
 
+// Means in float32, as the original's.
 RealRange average_range(std::span<const float> values, int64_t samples) {
   const size_t each = values.size() / static_cast<size_t>(samples);
-  double low = 0, high = 0;
+  float low = 0, high = 0;
   for (int64_t i = 0; i < samples; ++i) {
     const auto own = values.subspan(static_cast<size_t>(i) * each, each);
-    low += static_cast<double>(*std::min_element(own.begin(), own.end()));
-    high += static_cast<double>(*std::max_element(own.begin(), own.end()));
+    low += *std::min_element(own.begin(), own.end());
+    high += *std::max_element(own.begin(), own.end());
   }
-  const auto count = static_cast<double>(samples);
-  return {static_cast<float>(low / count), static_cast<float>(high / count)};
+  const auto count = static_cast<float>(samples);
+  return {low / count, high / count};
 }
 
 }  // namespace
