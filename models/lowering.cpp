@@ -11,8 +11,8 @@
 
 namespace widthwise {
 
-LayerBuilder::LayerBuilder(const Graph& graph, const ValueShapes& shapes, Limits limits)
-    : graph_(graph), shapes_(shapes), limits_(limits), readers_(reader_counts(graph)) {
+LayerBuilder::LayerBuilder(const Graph& graph, const ValueShapes& shapes, Clamps clamps)
+    : graph_(graph), shapes_(shapes), clamps_(clamps), readers_(reader_counts(graph)) {
   network_.name = graph.name;
   for (const GraphNode& node : graph.nodes) names_.insert(node.name);
   network_.input = tensor(graph.inputs[0].name);
@@ -67,7 +67,7 @@ void LayerBuilder::clamp(const NodeView& node, float low, float high) {
   const std::string& read = node.node().inputs[0];
   const std::string& written = node.node().outputs[0];
   const auto writer = writer_.find(read);
-  if (limits_ == Limits::kFused && writer != writer_.end() && readers_.at(read) == 1) {
+  if (clamps_ == Clamps::kFused && writer != writer_.end() && readers_.at(read) == 1) {
     FloatLayer& layer = network_.layers[writer->second];
     if (std::holds_alternative<MatmulWorkload>(layer.workload) ||
         std::holds_alternative<ElementwiseWorkload>(layer.workload)) {
@@ -92,10 +92,10 @@ FloatNetwork LayerBuilder::finish() {
   return std::move(network_);
 }
 
-FloatNetwork lower(const Graph& folded, Limits limits) {
+FloatNetwork lower(const Graph& folded, Clamps clamps) {
   require_image_network(folded);
   const ValueShapes shapes = infer_image_shapes(folded);
-  LayerBuilder builder(folded, shapes, limits);
+  LayerBuilder builder(folded, shapes, clamps);
   for (const GraphNode& node : folded.nodes) {
     const NodeView view(folded, node, shapes, true);
     const Operator& op = checked_operator(view);

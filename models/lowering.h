@@ -13,8 +13,8 @@ namespace widthwise {
 // or of an element-wise layer becomes that layer's range; any other one (after pooling or data
 // movement, or where the value before it is read, too) becomes an element-wise kClamp layer; with
 // kLayers every one does.
-enum class Limits { kFused, kLayers };
-FloatNetwork lower(const Graph& folded, Limits limits = Limits::kFused);
+enum class Clamps { kFused, kLayers };
+FloatNetwork lower(const Graph& folded, Clamps clamps = Clamps::kFused);
 
 // Multiply-accumulates of one image, padded taps included; additions of unit weights are none.
 int64_t network_macs(const FloatNetwork& network);
@@ -24,7 +24,7 @@ int64_t network_parameters(const FloatNetwork& network);
 // Collects layers; what the operators' lower() functions write to.
 class LayerBuilder {
  public:
-  LayerBuilder(const Graph& graph, const ValueShapes& shapes, Limits limits);
+  LayerBuilder(const Graph& graph, const ValueShapes& shapes, Clamps clamps);
 
   // Adds a layer that reads `inputs` (values of the node) and writes output `output` of the node;
   // nothing if nobody reads that output. `layer` brings the workload, weights, bias and range.
@@ -46,7 +46,7 @@ class LayerBuilder {
 
   const Graph& graph_;
   const ValueShapes& shapes_;
-  const Limits limits_;
+  const Clamps clamps_;
   std::map<std::string, int> readers_;
   std::map<std::string, int> index_;      // value -> tensor
   std::map<std::string, size_t> writer_;  // value -> layer
