@@ -121,11 +121,11 @@ RealRange clipped_range(std::span<const float> values, int64_t samples,
   const Moments m = moments_of(values);
   if (choice.clipping == Clipping::kNStd)
     return n_std_range(*least, *greatest, m.mean, m.std, choice.n_stds);
-  return aciq_range(static_cast<double>(m.mean),
-                    static_cast<double>(choice.clipping == Clipping::kGauss ? m.std : m.b),
-                    static_cast<double>(choice.per_channel ? average_range(values, samples).low
-                                                           : *least),
-                    choice, bits, mode);
+  return aciq_range(
+      static_cast<double>(m.mean),
+      static_cast<double>(choice.clipping == Clipping::kGauss ? m.std : m.b),
+      static_cast<double>(choice.per_channel ? average_range(values, samples).low : *least), choice,
+      bits, mode);
 }
 
 }  // namespace widthwise

@@ -13,8 +13,8 @@ struct ClippingChoice {
   Clipping clipping = Clipping::kNone;
   double n_stds = 0;        // of kNStd, > 0
   bool half_range = false;  // a ReLU follows: kGauss and kLaplace of asymmetric modes
-  // Of weights, per channel: gauss and laplace of asymmetric modes begin at the mean of the samples'
-  // minima, not at the least. (There is one range all the same.)
+  // Of weights, per channel: gauss and laplace of asymmetric modes begin at the mean of the
+  // samples' minima, not at the least. (There is one range all the same.)
   bool per_channel = false;
 };
 

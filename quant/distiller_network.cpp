@@ -136,20 +136,34 @@ class Builder {
     if ((!integers && !fake_product) || reader == nullptr || !is_relu(*reader)) return;
     layer.relu = true;
     layer.activations.clip.half_range = true;
-    result_.layers[readers(network_.layers[i].output)[0]].kind = Kind::kIdentity;
+    const size_t at = readers(network_.layers[i].output)[0];
+    if (!stays(i, at)) result_.layers[at].kind = Kind::kIdentity;
   }
 
-  const TensorStatistics& record(size_t i, const std::optional<TensorStatistics>& found,
-                                 const char* what) const {
-    if (!found)
-      refuse(i, "statistics", std::string("have no ") + what + " of this layer",
-             "collect the statistics of this network");
-    return *found;
+  // kDistiller04 replaces modules in the order in which they are registered: a ReLU that comes
+  // before the layer that it follows is quantized already when it should become an identity.
+  bool stays(size_t i, size_t relu) const {
+    if (result_.compat != Compat::kDistiller04) return false;
+    const auto own = result_.statistics.find(modules_[i]),
+               other = result_.statistics.find(modules_[relu]);
+    return own != result_.statistics.end() && other != result_.statistics.end() &&
+           other->second.position < own->second.position;
+  }
+
+  [[noreturn]] void refuse_missing(size_t i, const std::string& what) const {
+    refuse(i, "statistics", "have no " + what + " of this layer",
+           "collect the statistics of this network");
   }
   const TensorStatistics& output_record(size_t i) const {
     const auto found = result_.statistics.find(modules_[i]);
-    return record(i, found == result_.statistics.end() ? std::nullopt : found->second.output,
-                  "output");
+    if (found == result_.statistics.end() || !found->second.output) refuse_missing(i, "output");
+    return *found->second.output;
+  }
+  const TensorStatistics& input_record(size_t i, int k) const {
+    const auto found = result_.statistics.find(modules_[i]);
+    if (found == result_.statistics.end() || !found->second.inputs.contains(k))
+      refuse_missing(i, fmt::format("input {}", k));
+    return found->second.inputs.at(k);
   }
 
   LinearQuantization quantization(size_t i, const ActivationSettings& settings,
@@ -168,14 +182,9 @@ class Builder {
     const bool quantized = layer.kind == Kind::kProduct || layer.kind == Kind::kAdd ||
                            layer.kind == Kind::kConcat || layer.kind == Kind::kFake;
     if (!quantized) return;
-    const auto found = result_.statistics.find(modules_[i]);
     TensorStatistics output = output_record(i);
-    const auto input = [&](int k) -> const TensorStatistics& {
-      const auto at = found->second.inputs.find(k);
-      return record(i, at == found->second.inputs.end() ? std::nullopt : std::optional(at->second),
-                    "input");
-    };
-    if (is_relu(real)) output = relu_statistics(input(0), output, layer.activations.clip.clipping);
+    if (is_relu(real))
+      output = relu_statistics(input_record(i, 0), output, layer.activations.clip.clipping);
     layer.ofmap = quantization(i, layer.activations, output, "output");
   }
 
@@ -230,11 +239,7 @@ class Builder {
       input.quantization = layer.ofmap;
       return;
     }
-    const auto found = result_.statistics.find(modules_[i]);
-    const auto at = found->second.inputs.find(k);
-    const auto& statistics = record(
-        i, at == found->second.inputs.end() ? std::nullopt : std::optional(at->second), "input");
-    input.quantization = quantization(i, input.settings, statistics, "input");
+    input.quantization = quantization(i, input.settings, input_record(i, k), "input");
     if (input.quirk)
       input.quantization->codes =
           code_range(input.settings.bits, QuantizationMode::kAsymmetricSigned, result_.compat);

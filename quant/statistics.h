@@ -35,6 +35,7 @@ using Statistics = std::map<std::string, TensorStatistics>;
 struct LayerStatistics {
   std::map<int, TensorStatistics> inputs;
   std::optional<TensorStatistics> output;
+  int position = 0;  // among the file's layers, which come in the order that the network has them
 };
 
 // By layer name (quant/module_names.h).

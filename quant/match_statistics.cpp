@@ -1,0 +1,154 @@
+#include "quant/match_statistics.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <optional>
+#include <set>
+
+#include "core/error.h"
+
+namespace widthwise {
+namespace {
+
+bool same_tensor(const TensorStatistics& a, const TensorStatistics& b) {
+  return a.min == b.min && a.max == b.max && a.avg_min == b.avg_min && a.avg_max == b.avg_max &&
+         a.mean == b.mean && a.std == b.std && a.b == b.b;
+}
+
+bool is_relu_of(const TensorStatistics& output, const TensorStatistics& input) {
+  return output.min == std::max(input.min, 0.0) && output.max <= std::max(input.max, 0.0);
+}
+
+std::string shape_of(const std::vector<int64_t>& shape) {
+  return fmt::format("[{}]", fmt::join(shape, ", "));
+}
+
+class Matcher {
+ public:
+  Matcher(const FloatNetwork& network, const std::vector<std::string>& modules,
+          const NetworkStatistics& read, const std::string& file)
+      : network_(network), read_(read), file_(file), records_(network.tensors.size()) {
+    result_.modules = modules;
+    names_ = {modules.begin(), modules.end()};
+    for (const auto& [name, entry] : read) unused_.insert(name);
+  }
+
+  MatchedStatistics run() {
+    for (size_t i = 0; i < network_.layers.size(); ++i) match(i);
+    result_.unused.assign(unused_.begin(), unused_.end());
+    if (!result_.statistics.empty()) return std::move(result_);
+    throw InputError(
+        {.file = file_,
+         .where = "statistics",
+         .field = "layers",
+         .problem = fmt::format("are {}; the network '{}' has {}", list_names(result_.unused),
+                                network_.name, list_names(result_.modules)),
+         .fix = "collect the statistics of this network"});
+  }
+
+ private:
+  std::optional<TensorStatistics>& record(int tensor) {
+    return records_[static_cast<size_t>(tensor)];
+  }
+
+  void match(size_t i) {
+    const FloatLayer& layer = network_.layers[i];
+    auto found = read_.find(result_.modules[i]);
+    if (found == read_.end()) found = by_inputs(layer);
+    if (found == read_.end()) {
+      const bool moves =
+          std::holds_alternative<MoveWorkload>(layer.workload) && layer.inputs.size() == 1;
+      if (moves) record(layer.output) = record(layer.inputs[0]);
+      return;
+    }
+    if (found->first != result_.modules[i]) {
+      result_.messages.push_back(
+          fmt::format("layer '{}' is '{}' of {}, by the numbers of its inputs", result_.modules[i],
+                      found->first, file_));
+      result_.modules[i] = found->first;
+    }
+    LayerStatistics entry = found->second;
+    unused_.erase(found->first);
+    for (const auto& [k, input] : entry.inputs) {
+      if (k < 0 || k >= std::ssize(layer.inputs)) continue;
+      const int tensor = layer.inputs[static_cast<size_t>(k)];
+      check_shape(found->first, fmt::format("input {}", k), input, tensor);
+      if (!record(tensor)) record(tensor) = input;
+    }
+    if (entry.output) {
+      check_shape(found->first, "output", *entry.output, layer.output);
+      if (const auto* matmul = std::get_if<MatmulWorkload>(&layer.workload);
+          matmul != nullptr && !matmul->unit_weights) {
+        take_folded(found->first, *entry.output);
+      }
+      record(layer.output) = entry.output;
+    }
+    result_.statistics[result_.modules[i]] = std::move(entry);
+  }
+
+  // The entry of no layer's name whose inputs are those of the layer.
+  NetworkStatistics::const_iterator by_inputs(const FloatLayer& layer) {
+    if (std::holds_alternative<MoveWorkload>(layer.workload) && layer.operator_type != "Concat")
+      return read_.end();
+    for (auto entry = read_.begin(); entry != read_.end(); ++entry) {
+      if (!unused_.contains(entry->first) || names_.contains(entry->first)) continue;
+      if (entry->second.inputs.size() != layer.inputs.size()) continue;
+      bool same = true;
+      for (size_t k = 0; k < layer.inputs.size() && same; ++k) {
+        const auto input = entry->second.inputs.find(static_cast<int>(k));
+        const auto& known = record(layer.inputs[k]);
+        same = known && input != entry->second.inputs.end() && same_tensor(*known, input->second);
+      }
+      if (same) return entry;
+    }
+    return read_.end();
+  }
+
+  void take_folded(const std::string& module, TensorStatistics& output) {
+    for (const auto& [name, entry] : read_) {
+      if (!unused_.contains(name) || names_.contains(name) || entry.inputs.size() != 1 ||
+          !entry.output || entry.output->shape != entry.inputs.begin()->second.shape) {
+        continue;
+      }
+      const TensorStatistics& input = entry.inputs.begin()->second;
+      if (!same_tensor(input, output) || is_relu_of(*entry.output, input)) continue;
+      result_.messages.push_back(
+          fmt::format("'{}' of {} is folded into layer '{}'", name, file_, module));
+      output = *entry.output;
+      unused_.erase(name);
+      return;
+    }
+  }
+
+  void check_shape(const std::string& module, const std::string& what, const TensorStatistics& s,
+                   int tensor) const {
+    if (s.shape.size() < 2) return;
+    const std::vector<int64_t> seen(s.shape.begin() + 1, s.shape.end()),
+        &own = network_.tensor(tensor).shape;
+    if (seen == own) return;
+    throw InputError({.file = file_,
+                      .where = "layer '" + module + "'",
+                      .field = what,
+                      .problem = fmt::format("has the shape {} per image, the network's is {}",
+                                             shape_of(seen), shape_of(own)),
+                      .fix = "these are another network's statistics: collect them again"});
+  }
+
+  const FloatNetwork& network_;
+  const NetworkStatistics& read_;
+  const std::string& file_;
+  std::vector<std::optional<TensorStatistics>> records_;  // by tensor
+  std::set<std::string> names_, unused_;
+  MatchedStatistics result_;
+};
+
+}  // namespace
+
+MatchedStatistics match_statistics(const FloatNetwork& network,
+                                   const std::vector<std::string>& modules,
+                                   const NetworkStatistics& read, const std::string& file) {
+  return Matcher(network, modules, read, file).run();
+}
+
+}  // namespace widthwise

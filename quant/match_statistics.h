@@ -1,0 +1,30 @@
+#pragma once
+#include <string>
+#include <vector>
+
+#include "models/network.h"
+#include "quant/statistics.h"
+
+namespace widthwise {
+
+// Statistics of a file brought to the layers of a network (lowered with Clamps::kLayers).
+struct MatchedStatistics {
+  NetworkStatistics statistics;       // by the names in `modules`
+  std::vector<std::string> modules;   // of the layers: the given names, or the file's
+  std::vector<std::string> messages;  // what was found by its numbers, for the user
+  std::vector<std::string> unused;    // entries of the file that belong to no layer
+};
+
+// A layer takes the entry of its name. Names are lost where a network was exported with functional
+// operators or folded batch normalizations, but one tensor has one record wherever it is seen, so
+// - a layer without an entry takes one that saw its inputs' records, and its name with it;
+// - an entry that saw a product's output record, and is no ReLU of it, is a batch normalization
+// that
+//   was folded into it: its output's record is the product's.
+// Throws InputError, naming `file`, where no layer has an entry, and for records whose shape is
+// another one than the network's.
+MatchedStatistics match_statistics(const FloatNetwork& network,
+                                   const std::vector<std::string>& modules,
+                                   const NetworkStatistics& read, const std::string& file);
+
+}  // namespace widthwise
