@@ -249,7 +249,8 @@ TEST(DistillerGolden, ResNet20Predictions) {
   WIDTHWISE_GOLDEN(golden, folder / "accuracy.json");
   WIDTHWISE_GOLDEN(trace, folder / "trace.json");
   const NpyArray images = read_array((kit_folder() / "test_images.npy").string());
-  const int64_t count = images.shape[0], batch = 100;
+  const int64_t count = images.shape[0],
+                batch = 256;  // Distiller's default, which dynamic ranges depend on
   const auto* pixels = reinterpret_cast<const uint8_t*>(images.bytes.data());
   GoldenTally tally("resnet20 predictions");
   for (const Json& c : golden.at("cases")) {
