@@ -7,6 +7,7 @@
 #include "core/progress.h"
 #include "models/dataset.h"
 #include "quant/calibrate.h"
+#include "sim/distiller_runner.h"
 #include "sim/graph_runner.h"
 #include "sim/simulator.h"
 
@@ -57,6 +58,12 @@ Evaluation evaluate_graph(const GraphRunner& runner, const DataSet& data, Progre
 Evaluation evaluate_float(const FloatNetwork& network, const ImageSource& source, int64_t images,
                           std::span<const int32_t> labels, Progress& progress,
                           const OutputVisitor& visit = {});
+
+// The same in Distiller's arithmetic; `counts` are the layers' clippings. With dynamic ranges a
+// batch of the runner is what they are of, else the result does not depend on it.
+Evaluation evaluate_distiller(const DistillerRunner& runner, const DataSet& data,
+                              std::vector<ClippingCounts>& counts, Progress& progress,
+                              const OutputVisitor& visit = {});
 
 // The ends of such a graph; refuses other ones.
 NetworkEnds network_ends(const Graph& graph);

@@ -9,10 +9,9 @@
 #include "models/fold.h"
 #include "models/lowering.h"
 #include "models/model.h"
-#include "models/npy.h"
 #include "quant/match_statistics.h"
 #include "quant/module_names.h"
-#include "sim/distiller_runner.h"
+#include "sim/evaluate.h"
 #include "tests/conformance/distiller_support.h"
 
 namespace widthwise {
@@ -215,6 +214,22 @@ std::string same_layer(const DistillerObservation& o, const Json& g) {
   return same_signature("y_q", o.ofmap.codes, g.at("y_q"));
 }
 
+std::unique_ptr<DataSet> test_images() {
+  const fs::path yaml =
+      fs::temp_directory_path() / fmt::format("widthwise-cifar-{}.yaml", ::getpid());
+  std::ofstream(yaml)
+      << "input: {layout: NHWC, divide_by: 255, mean: [0.5, 0.5, 0.5], std: [0.5, 0.5, 0.5]}\n";
+  const Preprocessing preprocessing = load_preprocessing(yaml);
+  fs::remove(yaml);
+  NetworkEnds ends;
+  ends.name = "resnet20";
+  ends.input = {3, 32, 32};
+  ends.outputs = 10;
+  return open_data_set({.path = (kit_folder() / "test_images.npy").string(),
+                        .labels = (kit_folder() / "test_labels.npy").string()},
+                       preprocessing, ends);
+}
+
 TEST(DistillerGolden, ResNet20Trace) {
   const fs::path folder = kit_folder() / "resnet20_ptq";
   WIDTHWISE_GOLDEN(golden, folder / "trace.json");
@@ -248,24 +263,17 @@ TEST(DistillerGolden, ResNet20Predictions) {
   const fs::path folder = kit_folder() / "resnet20_ptq";
   WIDTHWISE_GOLDEN(golden, folder / "accuracy.json");
   WIDTHWISE_GOLDEN(trace, folder / "trace.json");
-  const NpyArray images = read_array((kit_folder() / "test_images.npy").string());
-  const int64_t count = images.shape[0],
-                batch = 256;  // Distiller's default, which dynamic ranges depend on
-  const auto* pixels = reinterpret_cast<const uint8_t*>(images.bytes.data());
+  const auto data = test_images();
+  constexpr int64_t kBatch = 256;  // Distiller's default, which dynamic ranges depend on
   GoldenTally tally("resnet20 predictions");
   for (const Json& c : golden.at("cases")) {
     const DistillerNetwork network = resnet(c, trace);
-    const DistillerRunner runner(network, batch);
-    auto state = runner.make_state();
+    const DistillerRunner runner(network, kBatch);
+    std::vector<ClippingCounts> counts;
+    const Evaluation evaluation = evaluate_distiller(runner, *data, counts, Progress::none());
     std::string found;
-    for (int64_t first = 0; first < count; first += batch) {
-      const int64_t n = std::min(batch, count - first);
-      const auto y = runner.run(normalised(pixels + first * 3072, n), n, state);
-      for (int64_t i = 0; i < n; ++i) {
-        const auto own = y.subspan(static_cast<size_t>(i) * 10, 10);
-        found += static_cast<char>('0' + (std::max_element(own.begin(), own.end()) - own.begin()));
-      }
-    }
+    for (const int32_t prediction : evaluation.predictions)
+      found += static_cast<char>('0' + prediction);
     const auto recorded = c.at("argmax").get<std::string>();
     int different = 0;
     for (size_t i = 0; i < recorded.size(); ++i) different += found[i] != recorded[i];
