@@ -102,9 +102,10 @@ RealRange clipped_range(const TensorStatistics& s, const ClippingChoice& choice,
       return {single(s.min), single(s.max)};
     case Clipping::kAverage:
       return {single(known(s.avg_min, "avg_min")), single(known(s.avg_max, "avg_max"))};
-    case Clipping::kNStd:
-      return n_std_range(single(s.min), single(s.max), single(known(s.mean, "mean")),
-                         single(known(s.std, "std")), choice.n_stds);
+    case Clipping::kNStd: {
+      const float mean = single(known(s.mean, "mean")), std = single(known(s.std, "std"));
+      return n_std_range(single(s.min), single(s.max), mean, std, choice.n_stds);
+    }
     default:
       return aciq_range(known(s.mean, "mean"),
                         choice.clipping == Clipping::kGauss ? known(s.std, "std") : known(s.b, "b"),
