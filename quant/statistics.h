@@ -22,7 +22,7 @@ struct TensorStatistics {
                         avg_max = {};         // means over the samples of each one's min and max
   std::optional<double> mean = {}, std = {};  // of all elements; std of the population
   std::optional<double> b = {};               // mean |x - mean|
-  std::vector<int64_t> shape = {};            // of the last batch, with it; may be empty
+  std::vector<int64_t> shape = {};            // of the first batch, with it; may be empty
   int64_t total_numel = 0;                    // elements behind it; 0: not known
   std::optional<Histogram> histogram = {};    // for percentile, KL and MSE ranges
 };

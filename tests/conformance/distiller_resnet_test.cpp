@@ -11,6 +11,7 @@
 #include "models/model.h"
 #include "quant/match_statistics.h"
 #include "quant/module_names.h"
+#include "quant/statistics_yaml.h"
 #include "sim/evaluate.h"
 #include "tests/conformance/distiller_support.h"
 
@@ -33,32 +34,6 @@ std::vector<float> normalised(const uint8_t* pixels, int64_t images) {
     }
   }
   return x;
-}
-
-ModuleSettings settings_of(const Json& args);
-
-NetworkStatistics read_yaml(const fs::path& path) {
-  NetworkStatistics all;
-  int position = 0;
-  const auto record = [](const YAML::Node& node) {
-    TensorStatistics s;
-    s.min = node["min"].as<double>();
-    s.max = node["max"].as<double>();
-    s.avg_min = node["avg_min"].as<double>();
-    s.avg_max = node["avg_max"].as<double>();
-    s.mean = node["mean"].as<double>();
-    s.std = node["std"].as<double>();
-    s.b = node["b"].as<double>();
-    return s;
-  };
-  for (const auto& entry : YAML::LoadFile(path)) {
-    LayerStatistics& layer = all[entry.first.as<std::string>()];
-    layer.position = position++;
-    for (const auto& input : entry.second["inputs"])
-      layer.inputs[input.first.as<int>()] = record(input.second);
-    layer.output = record(entry.second["output"]);
-  }
-  return all;
 }
 
 ModuleSettings settings_of(const Json& args) {
@@ -155,8 +130,9 @@ DistillerNetwork resnet(const Json& c, const Json& trace) {
   const auto names = module_names(model.graph);
   std::vector<std::string> modules;
   for (const FloatLayer& layer : network.layers) modules.push_back(names.at(layer.name));
-  const auto matched = match_statistics(
-      network, modules, read_yaml(kit_folder() / "resnet20_ptq" / "stats.yaml"), "stats.yaml");
+  const auto matched =
+      match_statistics(network, modules,
+                       read_statistics(kit_folder() / "resnet20_ptq" / "stats.yaml"), "stats.yaml");
   RecordedFold(trace).apply(network, matched.modules);
   const Json& args = c.at("args");
   const bool dynamic = std::find(args.begin(), args.end(), "--qe-dynamic") != args.end();
