@@ -7,6 +7,7 @@
 #include <cstdio>
 #include <cstring>
 
+#include "cli/calibrate.h"
 #include "cli/demo.h"
 #include "cli/evaluate.h"
 #include "cli/overflow.h"
@@ -140,6 +141,37 @@ int run(int argc, char** argv) {
   overflow_verb->add_flag("--per-channel", overflow.per_channel,
                           "every output channel by itself, too, in the JSON");
 
+  CalibrateRequest calibrate;
+  CLI::App* calibrate_verb = app.add_subcommand(
+      "calibrate", "statistics of every layer of a float network, as Distiller's YAML");
+  calibrate_verb
+      ->add_option("network", calibrate.network, "a shipped network, or a file that ends in .onnx")
+      ->required();
+  calibrate_verb
+      ->add_option("--data", calibrate.data,
+                   "folder of IDX files or of images by class, .npy, .npz[:member]")
+      ->required();
+  calibrate_verb->add_option("--subset", calibrate.subset, "of a folder of IDX files")
+      ->capture_default_str();
+  calibrate_verb->add_option("--preprocessing", calibrate.preprocessing,
+                             "YAML; without: beside the network, of the same name");
+  calibrate_verb->add_option("--images", calibrate.images,
+                             "so many, spread where classes lie in order; 0: all; default 1024");
+  calibrate_verb->add_option("--qe-calibration", calibrate.fraction,
+                             "in place of --images: this part of them, above 0, up to 1");
+  calibrate_verb
+      ->add_option("--batch-size,-b", calibrate.batch, "images that make a batch of the averages")
+      ->capture_default_str();
+  calibrate_verb
+      ->add_option("--histogram-bins", calibrate.histogram_bins,
+                   "for percentile, kl and mse ranges; 0: no histograms")
+      ->capture_default_str();
+  calibrate_verb
+      ->add_option("--compat", calibrate.compat,
+                   "the averages of a release: distiller-0.3, distiller-0.4")
+      ->capture_default_str();
+  calibrate_verb->add_option("--out", calibrate.out, "the .yaml file")->required();
+
   QuantizeRequest quantize;
   CLI::App* quantize_verb =
       app.add_subcommand("quantize", "a float network for an accelerator, written as ONNX");
@@ -200,6 +232,10 @@ int run(int argc, char** argv) {
   }
   if (overflow_verb->parsed()) {
     fmt::print("{}", overflow_census(overflow, progress));
+    return kDone;
+  }
+  if (calibrate_verb->parsed()) {
+    fmt::print("{}", calibrate_network(calibrate, progress));
     return kDone;
   }
   if (quantize_verb->parsed()) {
