@@ -1,0 +1,38 @@
+#pragma once
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "cli/calibrate.h"
+#include "quant/ptq_options.h"
+
+namespace widthwise {
+
+// Distiller's options of post-training quantization, as they are typed (--qe-...), and where ranges
+// come from. An option that is empty was not given.
+struct PtqRequest {
+  std::string compat = "none";
+  std::optional<std::string> mode, mode_acts, mode_wts;  // sym, sym_restr, asym_u, asym_s
+  std::optional<int> bits_acts, bits_wts;                // 0: float
+  std::optional<int> bits_accum;
+  std::optional<std::string> clip_acts;
+  std::optional<double> clip_n_stds;
+  std::vector<std::string> no_clip_layers, no_quant_layers;
+  bool per_channel = false, save_fp_weights = false;
+  std::optional<int> scale_approx_bits;
+  std::string stats_file, config_file;
+  bool dynamic = false;
+  CalibrationData calibration;         // its fraction is --qe-calibration
+  std::filesystem::path stats_out;     // of a calibration; empty: none
+  std::filesystem::path settings_out;  // YAML of the resolved settings; empty: none
+
+  bool any_quantizer_option() const;  // beside calibration and outputs
+};
+
+// The options by themselves or as the configuration file has them, checked. Throws InputError for
+// unknown names and for combinations that mean nothing: two of statistics file, dynamic,
+// calibration and configuration file; a configuration file and options beside it.
+PtqOptions ptq_options(const PtqRequest& request);
+
+}  // namespace widthwise

@@ -1,0 +1,127 @@
+#include "quant/ptq_options.h"
+
+#include <fmt/format.h>
+
+#include <cmath>
+
+#include "core/error.h"
+
+namespace widthwise {
+namespace {
+
+class Checker {
+ public:
+  explicit Checker(const std::string& file) : file_(file) {}
+
+  // Where following fields stand, and what their names begin with.
+  void enter(const std::string& where, const std::string& prefix) {
+    where_ = where;
+    prefix_ = prefix;
+  }
+  [[noreturn]] void refuse(const std::string& field, const std::string& problem,
+                           const std::string& fix) const {
+    throw InputError(
+        {.file = file_, .where = where_, .field = prefix_ + field, .problem = problem, .fix = fix});
+  }
+  void bits(const std::string& field, int value, int low, int high, const char* fix) const {
+    if (value < low || value > high)
+      refuse(field, fmt::format("is {}, allowed {}..{}", value, low, high), fix);
+  }
+  void n_stds(const std::string& field, double value) const {
+    if (!std::isfinite(value) || value <= 0)
+      refuse(field, fmt::format("is {}, must be above 0", value), "a usual value is 2 to 4");
+  }
+  void fpq(const std::string& field, int value) const {
+    if (value != 16 && value != 32 && value != 64)
+      refuse(field, fmt::format("is {}, allowed 16, 32, 64", value), "32 is the float of the file");
+  }
+
+ private:
+  const std::string& file_;
+  std::string where_, prefix_;
+};
+
+constexpr const char* kFloatFix = "give the bits of a code; 0 (null in a file) leaves float";
+constexpr const char* kApproximateFix = "float32 holds multipliers of up to 23 bits";
+
+void check_override(Checker& check, const PatternOverride& entry) {
+  check.enter(entry.line == 0 ? "" : fmt::format("line {}", entry.line),
+              "overrides." + entry.pattern + ".");
+  const LayerOverride& o = entry.settings;
+  const auto given = [](const LayerOverride::NullableInt& value) {
+    return value.value_or(std::nullopt);
+  };
+  if (const auto bits = given(o.bits_activations))
+    check.bits("bits_activations", *bits, 1, 16, kFloatFix);
+  if (const auto bits = given(o.bits_weights)) check.bits("bits_weights", *bits, 1, 16, kFloatFix);
+  if (const auto bits = given(o.bits_bias)) check.bits("bits_bias", *bits, 1, 32, kFloatFix);
+  if (const auto bits = given(o.scale_approx_mult_bits))
+    check.bits("scale_approx_mult_bits", *bits, 1, 23, kApproximateFix);
+  if (const auto bits = given(o.fpq_module)) check.fpq("fpq_module", *bits);
+  if (o.clip_n_stds) check.n_stds("clip_n_stds", *o.clip_n_stds);
+  for (const auto& [index, input] : o.input_overrides) {
+    const std::string field = fmt::format("input_overrides.{}", index);
+    if (input.from_output &&
+        (input.bits_activations || input.mode || input.clip_acts || input.clip_n_stds))
+      check.refuse(field, "has from_output beside other keys", "keep from_output or the others");
+    if (input.bits_activations)
+      check.bits(field + ".bits_activations", *input.bits_activations, 1, 16, "correct it");
+    if (input.clip_n_stds) check.n_stds(field + ".clip_n_stds", *input.clip_n_stds);
+  }
+}
+
+}  // namespace
+
+std::vector<std::string> given_keys(const LayerOverride& settings) {
+  std::vector<std::string> keys;
+  visit_keys(settings, [&](const char* key, const auto& value) {
+    if constexpr (requires { value.has_value(); }) {
+      if (value.has_value()) keys.emplace_back(key);
+    } else {
+      if (!value.empty()) keys.emplace_back(key);
+    }
+  });
+  return keys;
+}
+
+void check(const PtqOptions& options, const std::string& file) {
+  Checker check(file);
+  if (options.bits_activations)
+    check.bits("--qe-bits-acts", *options.bits_activations, 1, 16, kFloatFix);
+  if (options.bits_weights) check.bits("--qe-bits-wts", *options.bits_weights, 1, 16, kFloatFix);
+  check.bits("--qe-bits-accum", options.bits_accum, 2, 32, "give the accumulator's width");
+  if (options.scale_approx_bits)
+    check.bits("--qe-scale-approx-bits", *options.scale_approx_bits, 1, 23, kApproximateFix);
+  if (options.fpq_module) check.fpq("fpq_module", *options.fpq_module);
+
+  const bool aciq =
+      options.clip_acts == Clipping::kGauss || options.clip_acts == Clipping::kLaplace;
+  if (aciq && options.bits_activations && *options.bits_activations > 8)
+    check.refuse("--qe-clip-acts",
+                 fmt::format("is {} with {} bits, which it knows factors of up to 8 for",
+                             clipping_name(options.clip_acts), *options.bits_activations),
+                 "take --qe-bits-acts 8, or clip with none, avg or n_std");
+  bool n_std = options.clip_acts == Clipping::kNStd;
+  if (n_std && options.clip_n_stds == 0)
+    check.refuse("--qe-clip-n-stds", "is missing, which --qe-clip-acts n_std takes",
+                 "add it, such as --qe-clip-n-stds 2.5");
+  if (options.clip_n_stds != 0) {
+    check.n_stds("--qe-clip-n-stds", options.clip_n_stds);
+    for (const PatternOverride& entry : options.overrides) {
+      n_std = n_std || entry.settings.clip_acts == Clipping::kNStd;
+      for (const auto& [index, input] : entry.settings.input_overrides)
+        n_std = n_std || input.clip_acts == Clipping::kNStd;
+    }
+    if (!n_std)
+      check.refuse("--qe-clip-n-stds", "is given, but nothing is clipped with n_std",
+                   "add --qe-clip-acts n_std, or leave it out");
+  }
+  if (options.dynamic && !options.statistics_file.empty())
+    check.refuse("--qe-dynamic", "is given beside --qe-stats-file", "keep one of them");
+  if (options.also_clip_weights)
+    check.refuse("also_clip_weights", "is not carried out: weights keep their whole range",
+                 "leave it out");
+  for (const PatternOverride& entry : options.overrides) check_override(check, entry);
+}
+
+}  // namespace widthwise
