@@ -144,7 +144,7 @@ class Collector {
   }
 
   void add(const Chunk& chunk, const std::vector<TensorSums>& parts) {
-    check(network_.input, "", "input", chunk, parts);
+    check(network_.input, "network '" + network_.name + "'", "input", chunk, parts);
     for (size_t i = 0; i < network_.layers.size(); ++i)
       check(network_.layers[i].output, "layer '" + modules_[i] + "'", "output", chunk, parts);
     for_each_record([&](size_t t) {
@@ -158,7 +158,7 @@ class Collector {
   void check(int tensor, const std::string& where, const char* field, const Chunk& chunk,
              const std::vector<TensorSums>& parts) const {
     if (std::isfinite(parts[static_cast<size_t>(tensor)].sum)) return;
-    throw InputError({.file = network_.name,
+    throw InputError({.file = "",
                       .where = where,
                       .field = field,
                       .problem = fmt::format("is not finite for images {}..{}, allowed are finite "

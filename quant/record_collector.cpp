@@ -12,8 +12,6 @@ constexpr size_t kLanes = 8;  // sums side by side, which the compiler turns int
 template <class T>
 using Lanes = std::array<T, kLanes>;
 
-Lanes<double> zeros() { return {}; }
-
 double total(const Lanes<double>& lanes) {
   double sum = 0;
   for (const double lane : lanes) sum += lane;
@@ -25,7 +23,7 @@ double total(const Lanes<double>& lanes) {
 TensorSums::TensorSums(std::span<const float> values, int64_t samples_)
     : samples(samples_), elements(std::ssize(values)) {
   const size_t each = values.size() / static_cast<size_t>(samples);
-  Lanes<double> sums = zeros();
+  Lanes<double> sums{};
   float least_of_all = std::numeric_limits<float>::infinity(), greatest_of_all = -least_of_all;
   for (int64_t sample = 0; sample < samples; ++sample) {
     const float* x = values.data() + static_cast<size_t>(sample) * each;
@@ -96,7 +94,7 @@ void RecordCollector::add_batch(const TensorSums& batch) {
 }
 
 TensorDeviations RecordCollector::deviations(std::span<const float> values) const {
-  Lanes<double> squares = zeros(), absolutes = zeros();
+  Lanes<double> squares{}, absolutes{};
   const float* x = values.data();
   const double mean = mean_;
   size_t i = 0;

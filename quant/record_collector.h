@@ -9,8 +9,8 @@
 
 namespace widthwise {
 
-// First pass over some samples of one tensor. Sums are in double, in an order that the number of
-// values and samples fixes.
+// First pass over some samples of one tensor. Sums are in double, in an order that depends on the
+// numbers of values and samples only.
 struct TensorSums {
   int64_t samples = 0, elements = 0;
   double min = std::numeric_limits<double>::infinity(), max = -min;
@@ -28,16 +28,14 @@ struct TensorDeviations {
   std::vector<int64_t> counts;
 };
 
-// One tensor's record. Of the compared definitions
-//                  kDistiller04           kDistiller03         kNone
-// avg_min, avg_max running mean in which  mean of the batches' mean over samples
-//                  the past weighs by its means
-//                  elements, the batch by
-//                  its samples
-// mean             over elements          mean of the batches' over elements
-//                                         means
-// std              sqrt(sum / n)          sqrt(sum / (n - 1))  sqrt(sum / n)
-// b                sum |x - mean| / n     none                 sum |x - mean| / n
+// One tensor's record, n elements in all, by the definitions of
+//                   kNone           kDistiller03           kDistiller04
+// avg_min, avg_max  over samples    over batch averages    running: the past weighs by its
+//                                                          elements, a batch by its samples
+// mean              over elements   over batch means       over elements
+// std               sqrt(sum / n)   sqrt(sum / (n - 1))    sqrt(sum / n)
+// b                 sum / n         none                   sum / n
+// (std: sums of (x - mean)^2; b: of |x - mean|).
 // Where a sample is one element, the least and greatest of its batch stand for the samples' own
 // minima and maxima (in kDistiller04 with the weight of one sample). `shape` is the first batch's.
 // Source: data_loggers/collector.py of Distiller.

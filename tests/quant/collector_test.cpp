@@ -327,6 +327,30 @@ TEST_F(Collect, ImagesAreReadOncePerPass) {
   EXPECT_EQ(advanced, 2 * kImages);
 }
 
+TEST(CollectMade, ConcatIsRecordedAndFlattenIsNot) {
+  testing_support::FloatBuilder made({2, 1, 1});
+  const int x = made.network.input;
+  const int y = made.conv("conv", x, {2, 0, 0, 2}, {});
+  const int joined = made.move("concat", {y, x});
+  made.network.layers.back().operator_type = "Concat";
+  made.move("flatten", {joined});
+  const std::vector<float> values = {1, -2, 3, 5};
+  const ImageSource source = [&](int64_t first, int64_t count, std::span<float> to) {
+    std::copy_n(values.begin() + first * 2, count * 2, to.begin());
+  };
+  const auto found = collect_statistics(made.network, {"conv", "concat", "flatten"}, source, 2, {},
+                                        Progress::none());
+  ASSERT_EQ(found.size(), 2U);
+  const LayerStatistics& s = found.at("concat");
+  EXPECT_EQ(s.position, 1);
+  EXPECT_EQ(s.inputs.at(0).max, 10);
+  EXPECT_EQ(s.inputs.at(1).max, 5);
+  EXPECT_EQ(s.output->max, 10);
+  EXPECT_EQ(s.output->min, -4);
+  EXPECT_EQ(s.output->avg_min, (-4 + 3) / 2.0);
+  EXPECT_EQ(s.output->shape, (std::vector<int64_t>{2, 4, 1, 1}));
+}
+
 TEST_F(Collect, ValuesThatAreNotFiniteNameTheFirstLayer) {
   const auto refusal = [&] {
     try {
@@ -337,7 +361,7 @@ TEST_F(Collect, ValuesThatAreNotFiniteNameTheFirstLayer) {
     return std::string("was collected");
   };
   values_[static_cast<size_t>(30 * elements() + 5)] = NAN;
-  EXPECT_THAT(refusal(), HasSubstr("input is not finite for images 25.."));
+  EXPECT_THAT(refusal(), HasSubstr("': input is not finite for images 25.."));
   values_[static_cast<size_t>(30 * elements() + 5)] = 0;
   size_t product = 0;
   while (network_.layers[product].bias.empty()) ++product;
