@@ -5,6 +5,8 @@
 #include <optional>
 
 #include "cli/bench.h"
+#include "cli/evaluate_quantized.h"
+#include "cli/evaluation_lines.h"
 #include "core/files.h"
 #include "models/dataset.h"
 #include "models/npy.h"
@@ -30,7 +32,12 @@ class NetworkEvaluation {
     const int64_t outputs_each = data.ends.outputs;
     if (!request_.logits.empty())
       logits_.resize(static_cast<size_t>(inputs.count() * outputs_each));
-    const OutputVisitor keep = [&](int64_t first, int64_t, std::span<const float> outputs) {
+    std::optional<EvaluationLines> lines;
+    if (request_.print_freq > 0 && request_.print)
+      lines.emplace(inputs.count(), inputs.labels(), request_.batch, request_.print_freq,
+                    [&](const std::string& line) { request_.print(line + "\n"); });
+    const OutputVisitor keep = [&](int64_t first, int64_t count, std::span<const float> outputs) {
+      if (lines) lines->add(first, count, outputs);
       if (!logits_.empty())
         std::copy(outputs.begin(), outputs.end(), logits_.begin() + first * outputs_each);
     };
@@ -116,6 +123,7 @@ class NetworkEvaluation {
 }  // namespace
 
 std::string evaluate_network(const EvaluateRequest& request, Progress& progress) {
+  if (request.quantize_eval) return evaluate_quantized(request, progress);
   return NetworkEvaluation(request, progress).run();
 }
 

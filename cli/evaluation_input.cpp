@@ -40,10 +40,14 @@ Json evaluation_json(const EvaluationRequest& request, const EvaluationNetwork& 
   std::vector<std::string> files = {network.file.string(), data.preprocessing.string()};
   if (network.accelerator) files.push_back(network.accelerator->file);
   Json result = run_info(request.command, files);
-  const bool labelled = !data.inputs->labels().empty();
   result["network"] = network.graph.name;
   result["data"] = data.inputs->file();
   result["accelerator"] = network.accelerator ? Json(network.accelerator->name) : Json(nullptr);
+  add_evaluation(result, evaluation, !data.inputs->labels().empty());
+  return result;
+}
+
+void add_evaluation(Json& result, const Evaluation& evaluation, bool labelled) {
   result["images"] = evaluation.images;
   result["labelled"] = labelled;
   if (labelled) {
@@ -53,7 +57,6 @@ Json evaluation_json(const EvaluationRequest& request, const EvaluationNetwork& 
   }
   result["seconds"] = evaluation.seconds;
   result["images_per_second"] = static_cast<double>(evaluation.images) / evaluation.seconds;
-  return result;
 }
 
 std::string evaluation_text(const Json& result, const std::string& note) {

@@ -45,6 +45,8 @@ EvaluationData open_evaluation_data(const EvaluationRequest& request,
 // How it was run, accuracy where there are labels, time.
 Json evaluation_json(const EvaluationRequest& request, const EvaluationNetwork& network,
                      const EvaluationData& data, const Evaluation& evaluation);
+// Images, accuracy if there are labels, and time.
+void add_evaluation(Json& result, const Evaluation& evaluation, bool labelled);
 // The same for a terminal; `note` ends the first line.
 std::string evaluation_text(const Json& result, const std::string& note = "");
 

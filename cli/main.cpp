@@ -12,6 +12,7 @@
 #include "cli/evaluate.h"
 #include "cli/overflow.h"
 #include "cli/quantize.h"
+#include "cli/quantizer_options.h"
 #include "cli/run.h"
 #include "cli/terminal_progress.h"
 #include "cli/verbs.h"
@@ -129,6 +130,16 @@ int run(int argc, char** argv) {
   evaluate_verb->add_option("--logits", evaluate.logits, ".npy for the network's outputs");
   evaluate_verb->add_option("--inputs", evaluate.inputs,
                             ".npy for the network's inputs, preprocessed");
+  evaluate_verb
+      ->add_option("--batch-size,-b", evaluate.batch,
+                   "images that a line counts, and that dynamic ranges are of")
+      ->capture_default_str();
+  evaluate_verb
+      ->add_option("--print-freq,-p", evaluate.print_freq, "a line every so many batches; 0: none")
+      ->capture_default_str();
+  evaluate_verb->add_flag("--quantize-eval,--qe", evaluate.quantize_eval,
+                          "quantize the float network as below, then evaluate it");
+  add_quantizer_options(*evaluate_verb, evaluate.ptq);
 
   OverflowRequest overflow;
   overflow.command = demo.command;
@@ -227,6 +238,12 @@ int run(int argc, char** argv) {
     return kDone;
   }
   if (evaluate_verb->parsed()) {
+    if (evaluate.print_freq > 0 && !evaluate.json) {
+      evaluate.print = [](const std::string& text) {
+        fmt::print("{}", text);
+        std::fflush(stdout);
+      };
+    }
     fmt::print("{}", evaluate_network(evaluate, progress));
     return kDone;
   }

@@ -50,6 +50,24 @@ void requantize_row(std::span<const int32_t> accumulators, float ratio, const Li
   counts.clipped_high += above;
 }
 
+void rescale_row(std::span<const int32_t> codes, const LinearScale& operand, float ratio,
+                 float* rescaled) {
+  const float zero_point = operand.zero_point;
+  const size_t count = codes.size();
+  float greatest = 0;
+  for (size_t i = 0; i < count; ++i) {
+    const float shifted = static_cast<float>(codes[i]) + zero_point;
+    rescaled[i] = shifted * ratio;
+    greatest = std::max(greatest, std::abs(rescaled[i]));
+  }
+  if (greatest <= kReach) {
+    for (size_t i = 0; i < count; ++i) rescaled[i] = rounded(rescaled[i]);
+  } else {
+    for (size_t i = 0; i < count; ++i)
+      rescaled[i] = rescaled_operand(static_cast<float>(codes[i]), operand, ratio);
+  }
+}
+
 Clipped quantize_row(std::span<const float> values, const LinearScale& scale,
                      const LinearQuantization& q, int32_t* codes) {
   const float factor = scale.scale, zero_point = scale.zero_point, low = q.codes.q_min,

@@ -283,27 +283,25 @@ class DistillerRunner::Run {
       const LinearScale& scale = input->quantization.scales[0];
       const float ratio = operand_ratio(q.scales[0].scale, scale.scale,
                                         layer.activations.approximate_bits, network_.compat);
-      std::vector<float>& to = operands.emplace_back();
-      to.reserve(input->codes.size());
-      for (const int32_t code : input->codes) {
-        const auto real_code = static_cast<float>(code);
-        to.push_back(at_once ? concatenated_operand(real_code, scale, ratio, q.scales[0], q.codes)
-                             : rescaled_operand(real_code, scale, ratio));
+      std::vector<float>& to = operands.emplace_back(input->codes.size());
+      if (!at_once) {
+        rescale_row(input->codes, scale, ratio, to.data());
+        continue;
       }
+      for (size_t i = 0; i < to.size(); ++i)
+        to[i] = concatenated_operand(static_cast<float>(input->codes[i]), scale, ratio, q.scales[0],
+                                     q.codes);
     }
     std::vector<float> sums = concat ? gathered(real, operands) : operands[0];
-    const CodeRange range = accumulator_range(32);
     for (size_t k = 1; !concat && k < operands.size(); ++k) {
       for (size_t i = 0; i < sums.size(); ++i) sums[i] += operands[k][i];
     }
+    // Clamped to 32 bits, of which float32's greatest is 2^31 - 128.
+    constexpr float kLeast = -2147483648.0F, kGreatest = 2147483520.0F;
+    const float floor = layer.relu ? 0 : kLeast;
     accumulators_.resize(sums.size());
-    for (size_t i = 0; i < sums.size(); ++i) {
-      float sum = std::clamp(sums[i], range.q_min, range.q_max);
-      if (layer.relu) sum = std::max(sum, 0.0F);
-      // 2^31 as the greatest float32 is no int32.
-      accumulators_[i] =
-          static_cast<int32_t>(std::min<double>(static_cast<double>(sum), 2147483647.0));
-    }
+    for (size_t i = 0; i < sums.size(); ++i)
+      accumulators_[i] = static_cast<int32_t>(std::min(std::max(sums[i], floor), kGreatest));
     observed_.accumulators = accumulators_;
     observed_.requantize_ratios = {1};
     give(q, ofmap, sums.size());

@@ -78,6 +78,9 @@ class DistillerRunner {
 // Codes of a row of accumulators: linear_requantize() of each, in vectors.
 void requantize_row(std::span<const int32_t> accumulators, float ratio, const LinearScale& ofmap,
                     const LinearQuantization& quantization, int32_t* codes, ClippingCounts& counts);
+// Operands in units of a sum: rescaled_operand() of each code, in vectors.
+void rescale_row(std::span<const int32_t> codes, const LinearScale& operand, float ratio,
+                 float* rescaled);
 // Codes of real numbers: linear_quantize() of each, in vectors. Returns how many were clipped.
 struct Clipped {
   int64_t low = 0, high = 0;

@@ -298,6 +298,12 @@ RC_GTEST_PROP(DistillerRowsProperty, AreTheScalarFunctions, ()) {
   }
   RC_ASSERT(counts.outputs == 67);
   RC_ASSERT(counts.clipped_low + counts.clipped_high == clipped);
+  std::vector<float> rescaled(67);
+  rescale_row(accumulators, q.scales[0], ratio, rescaled.data());
+  for (size_t i = 0; i < codes.size(); ++i) {
+    RC_ASSERT(rescaled[i] ==
+              rescaled_operand(static_cast<float>(accumulators[i]), q.scales[0], ratio));
+  }
   quantize_row(values, q.scales[0], q, codes.data());
   for (size_t i = 0; i < codes.size(); ++i)
     RC_ASSERT(static_cast<float>(codes[i]) == linear_quantize(values[i], q.scales[0], q.codes));

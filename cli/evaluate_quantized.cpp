@@ -1,0 +1,227 @@
+#include "cli/evaluate_quantized.h"
+
+#include <fmt/format.h>
+
+#include <optional>
+
+#include "cli/bench.h"
+#include "cli/evaluation_lines.h"
+#include "core/error.h"
+#include "core/files.h"
+#include "models/fuse.h"
+#include "models/npy.h"
+#include "models/onnx_import.h"
+#include "quant/collector.h"
+#include "quant/match_statistics.h"
+#include "quant/module_network.h"
+#include "quant/ptq_resolve.h"
+#include "quant/ptq_settings_text.h"
+#include "quant/quantized_import.h"
+#include "quant/statistics_yaml.h"
+#include "reports/text_table.h"
+
+namespace widthwise {
+namespace {
+
+[[noreturn]] void refuse(std::string field, std::string problem, std::string fix) {
+  throw InputError({.file = "",
+                    .where = "",
+                    .field = std::move(field),
+                    .problem = std::move(problem),
+                    .fix = std::move(fix)});
+}
+
+class QuantizedEvaluation {
+ public:
+  QuantizedEvaluation(const EvaluateRequest& request, Progress& progress)
+      : request_(request), ptq_(request.ptq), progress_(progress) {}
+
+  std::string run() {
+    compat_ = compat_of(ptq_.compat);
+    options_ = ptq_options(ptq_);
+    check_request();
+    load();
+    open();
+    if (!options_.dynamic) take_statistics();
+    resolve_settings();
+    const DistillerNetwork network =
+        quantize_as_distiller(std::move(model_.network), model_.modules, resolved_.settings(),
+                              options_.dynamic ? nullptr : &*statistics_, compat_);
+    if (!ptq_.settings_out.empty())
+      write_file(ptq_.settings_out, settings_yaml(resolved_, &network));
+    const std::string before = settings_text(resolved_) + messages_ + "\n";
+    if (request_.print) request_.print(request_.json ? "" : before);
+    evaluate(network);
+    report(network);
+    if (!request_.out.empty()) write_file(request_.out, json_text(result_));
+    if (request_.json) return json_text(result_);
+    return (request_.print ? "" : before) + text();
+  }
+
+ private:
+  void check_request() const {
+    if (!request_.accelerator.empty())
+      refuse("--accelerator", "is given, but this arithmetic has one of its own",
+             "leave it out, or quantize the network first: widthwise quantize");
+    const bool calibrates =
+        !options_.dynamic && options_.statistics_file.empty() && !ptq_.calibration.data.empty();
+    if (!options_.dynamic && options_.statistics_file.empty() && !calibrates)
+      refuse("--qe-stats-file, --qe-dynamic, --calibration-data", "are all missing",
+             "say where the ranges of activations come from: a statistics file, each batch, or "
+             "data to measure them on");
+    for (const auto& path :
+         {request_.out, request_.logits, request_.inputs, ptq_.stats_out, ptq_.settings_out}) {
+      if (!path.empty()) check_writable(path);
+    }
+    if (request_.batch < 1) refuse("--batch-size", "must be positive", "256 is Distiller's");
+  }
+
+  void load() {
+    file_ = model_path(request_.network);
+    const Graph graph = load_graph(file_);
+    if (is_quantized(fuse(graph, FuseFor::kFile)))
+      throw InputError({.file = file_.string(),
+                        .where = "",
+                        .field = "--quantize-eval",
+                        .problem = "is given, but the network is quantized already",
+                        .fix = "leave it out: widthwise evaluate runs the file as it is"});
+    model_ = module_network(graph, compat_);
+    ends_ = model_.network;
+  }
+
+  void open() {
+    preprocessing_file_ =
+        request_.preprocessing.empty() ? preprocessing_path(file_) : request_.preprocessing;
+    data_ = take_inputs(
+        open_data_set({.path = request_.data, .labels = request_.labels, .subset = request_.subset},
+                      load_preprocessing(preprocessing_file_), ends_),
+        request_.images, Take::kFirst, "--images");
+  }
+
+  // From the file, or measured.
+  void take_statistics() {
+    if (options_.statistics_file.empty()) {
+      CalibrationData calibration = ptq_.calibration;
+      calibration.preprocessing = preprocessing_file_;
+      const auto data = open_calibration_data(calibration, file_, ends_, 1024);
+      progress_.begin("statistics", 2 * data->count(), "images");
+      statistics_ = collect_statistics(
+          model_.network, model_.modules,
+          [&](int64_t first, int64_t count, std::span<float> values) {
+            data->read(first, count, values);
+          },
+          data->count(), {.compat = compat_}, progress_);
+      progress_.end();
+      if (!ptq_.stats_out.empty()) write_file(ptq_.stats_out, statistics_yaml(*statistics_));
+      messages_ +=
+          fmt::format("statistics measured on {} inputs of {}\n", data->count(), data->file());
+      return;
+    }
+    const std::string& file = options_.statistics_file;
+    MatchedStatistics matched =
+        match_statistics(model_.network, model_.modules, read_statistics(file), file);
+    model_.modules = std::move(matched.modules);
+    statistics_ = std::move(matched.statistics);
+    for (const std::string& message : matched.messages) messages_ += message + "\n";
+    if (!matched.unused.empty())
+      messages_ += fmt::format("{} also has {}, which belong to no layer\n", file,
+                               list_names(matched.unused));
+  }
+
+  void resolve_settings() {
+    std::vector<Module> modules;
+    for (size_t i = 0; i < model_.modules.size(); ++i)
+      modules.push_back({model_.modules[i], module_type(model_.network.layers[i])});
+    resolved_ = resolve(options_, modules, compat_, ptq_.config_file);
+    for (const std::string& pattern : resolved_.without_effect)
+      messages_ += fmt::format("pattern '{}' decides about no layer\n", pattern);
+  }
+
+  void evaluate(const DistillerNetwork& network) {
+    const DistillerRunner runner(network, request_.batch);
+    const int64_t outputs = ends_.outputs;
+    std::vector<float> logits;
+    if (!request_.logits.empty()) logits.resize(static_cast<size_t>(data_->count() * outputs));
+    std::optional<EvaluationLines> lines;
+    if (request_.print_freq > 0 && request_.print)
+      lines.emplace(data_->count(), data_->labels(), request_.batch, request_.print_freq,
+                    [&](const std::string& line) { request_.print(line + "\n"); });
+    progress_.begin(ends_.name, data_->count(), "images");
+    evaluation_ =
+        evaluate_distiller(runner, *data_, counts_, progress_,
+                           [&](int64_t first, int64_t count, std::span<const float> y) {
+                             if (!logits.empty())
+                               std::copy(y.begin(), y.end(), logits.begin() + first * outputs);
+                             if (lines) lines->add(first, count, y);
+                           });
+    progress_.end();
+    if (!logits.empty())
+      write_npy(request_.logits, npy_array<float>({data_->count(), outputs}, logits));
+  }
+
+  void report(const DistillerNetwork& network) {
+    std::vector<std::string> files = {file_.string(), preprocessing_file_.string()};
+    for (const std::string& file : {options_.statistics_file, ptq_.config_file}) {
+      if (!file.empty()) files.push_back(file);
+    }
+    result_ = run_info(request_.command, files);
+    result_["network"] = ends_.name;
+    result_["data"] = data_->file();
+    result_["compat"] = ptq_.compat;
+    add_evaluation(result_, evaluation_, !data_->labels().empty());
+    result_["layers"] = Json::array();
+    for (size_t i = 0; i < counts_.size(); ++i) {
+      const DistillerLayer& layer = network.layers[i];
+      const ClippingCounts& c = counts_[i];
+      if (c.outputs == 0 && c.inputs == 0) continue;
+      result_["layers"].push_back({{"name", layer.module},
+                                   {"operator", network.network.layers[i].operator_type},
+                                   {"outputs", c.outputs},
+                                   {"outputs_clipped_low", c.clipped_low},
+                                   {"outputs_clipped_high", c.clipped_high},
+                                   {"inputs", c.inputs},
+                                   {"inputs_clipped", c.inputs_clipped},
+                                   {"accumulators_saturated", c.accumulators_saturated}});
+    }
+    result_["predictions"] = evaluation_.predictions;
+  }
+
+  std::string text() const {
+    TextTable table({"layer", "operator", "outputs", "below range %", "above range %",
+                     "inputs outside %", "accumulators saturated %"});
+    for (const Json& layer : result_["layers"]) {
+      const auto share = [&](const char* part, const char* whole) {
+        const auto of = layer[whole].get<double>();
+        return of == 0 ? std::string("-") : percent_text(100 * layer[part].get<double>() / of);
+      };
+      table.add({layer["name"], layer["operator"], std::to_string(layer["outputs"].get<int64_t>()),
+                 share("outputs_clipped_low", "outputs"), share("outputs_clipped_high", "outputs"),
+                 share("inputs_clipped", "inputs"), share("accumulators_saturated", "outputs")});
+    }
+    return evaluation_text(result_) + "\nClipped as it ran\n" + table.text();
+  }
+
+  const EvaluateRequest& request_;
+  const PtqRequest& ptq_;
+  Progress& progress_;
+  Compat compat_ = Compat::kNone;
+  PtqOptions options_;
+  std::filesystem::path file_, preprocessing_file_;
+  ModuleNetwork model_;
+  NetworkEnds ends_;
+  std::unique_ptr<DataSet> data_;
+  std::optional<NetworkStatistics> statistics_;
+  ResolvedSettings resolved_;
+  std::string messages_;
+  std::vector<ClippingCounts> counts_;
+  Evaluation evaluation_;
+  Json result_;
+};
+
+}  // namespace
+
+std::string evaluate_quantized(const EvaluateRequest& request, Progress& progress) {
+  return QuantizedEvaluation(request, progress).run();
+}
+
+}  // namespace widthwise
