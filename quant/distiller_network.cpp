@@ -106,7 +106,7 @@ class Builder {
                       .clip = s.clip,
                       .approximate_bits = s.approximate_bits,
                       .compat = result_.compat};
-    to.quantize_inputs = !is_product(layer);
+    to.quantize_inputs = !is_product(layer) && s.quantize_inputs;
     if (is_relu(layer)) to.activations.clip.half_range = true;
   }
 

@@ -21,6 +21,7 @@ struct ModuleSettings {
   std::optional<int> approximate_bits;
   // How an input that brings no quantization gets one: as the layer's output, or as stated.
   bool input_fallback = true;
+  bool quantize_inputs = true;  // of layers of a float operation: inputs that bring none
   struct Input {
     bool from_output = false;
     std::optional<int> bits = {};
