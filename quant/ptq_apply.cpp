@@ -70,20 +70,24 @@ bool takes_key(const std::string& type, const std::string& key, Compat compat) {
   return !is_product(type) && !is_sum(type);  // quantize_inputs, make_identity
 }
 
-ModuleSettings default_settings(const PtqOptions& options, const std::string& type) {
-  ModuleSettings s;
+ResolvedModule by_options(const PtqOptions& options, const Module& module) {
+  ResolvedModule result;
+  result.module = module;
+  const bool weights = has_weights(module.type);
+  if (weights) result.bits_bias = options.bits_accum;
+  ModuleSettings& s = result.settings;
   s.bits_activations = options.bits_activations;
-  s.bits_weights = has_weights(type) ? options.bits_weights : std::nullopt;
+  s.bits_weights = weights ? options.bits_weights : std::nullopt;
   s.accumulator_bits = options.bits_accum;
   s.mode_activations = options.mode_activations;
   s.mode_weights = options.mode_weights;
   s.clip = {.clipping = options.clip_acts,
             .n_stds = options.clip_n_stds,
             .half_range = options.clip_half_range};
-  s.per_channel = has_weights(type) && options.per_channel;
+  s.per_channel = weights && options.per_channel;
   s.approximate_bits = options.scale_approx_bits;
   s.input_fallback = options.inputs_quant_auto_fallback;
-  return s;
+  return result;
 }
 
 void apply(const ModuleOverride& stated, const PtqOptions& options, Compat compat,

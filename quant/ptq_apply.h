@@ -8,8 +8,8 @@ namespace widthwise {
 // Whether a module of this class takes a key of an override.
 bool takes_key(const std::string& type, const std::string& key, Compat compat);
 
-// Settings of a module by the options alone.
-ModuleSettings default_settings(const PtqOptions& options, const std::string& type);
+// A module by the options alone.
+ResolvedModule by_options(const PtqOptions& options, const Module& module);
 
 // Puts what an override states of `to.module` in the place of the options'; keys that its class
 // does not take are passed over. `where` and `file` are for messages.

@@ -12,6 +12,13 @@ constexpr size_t kMaxCharacters = 1000;
 
 }  // namespace
 
+std::vector<NamePattern> named(const std::vector<PatternOverride>& entries) {
+  std::vector<NamePattern> result;
+  for (const PatternOverride& entry : entries)
+    result.push_back({entry.pattern, "overrides." + entry.pattern, entry.line});
+  return result;
+}
+
 PatternMatcher::PatternMatcher(std::vector<NamePattern> patterns, Compat compat, std::string file,
                                std::vector<bool> empty)
     : patterns_(std::move(patterns)),

@@ -4,7 +4,7 @@
 #include <string>
 #include <vector>
 
-#include "quant/linear_quantization.h"
+#include "quant/ptq_options.h"
 
 namespace widthwise {
 
@@ -14,6 +14,7 @@ struct NamePattern {
   std::string field;  // "overrides.conv.*", "--qe-no-clip-layers"
   int line = 0;       // 0: of no file
 };
+std::vector<NamePattern> named(const std::vector<PatternOverride>& entries);
 
 // Which of some patterns decides a module; patterns do not add up.
 //

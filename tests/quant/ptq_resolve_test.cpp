@@ -97,6 +97,9 @@ TEST(PtqResolve, WhatMatchesNothingIsRefusedButForDistiller) {
   EXPECT_THAT(refusal(options), HasSubstr("'[' is no regular expression"));
   EXPECT_THAT(refusal("\"(\": {bits_weights: 4}", Compat::kDistiller04),
               HasSubstr("line 1: overrides.( '(' is no regular expression"));
+  EXPECT_THAT(refusal("\"a{9999}{9999}\": {}"), HasSubstr("is no regular expression"));
+  EXPECT_THAT(refusal(std::string(1000, '(') + ": {}", Compat::kDistiller04),
+              HasSubstr("o.yaml: line 1"));
   EXPECT_THAT(refusal("? " + std::string(1001, 'a') + "\n: {}"), HasSubstr("allowed 1..1000"));
 }
 
