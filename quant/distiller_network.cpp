@@ -106,7 +106,7 @@ class Builder {
                       .clip = s.clip,
                       .approximate_bits = s.approximate_bits,
                       .compat = result_.compat};
-    to.quantize_inputs = !is_product(layer);
+    to.quantize_inputs = !is_product(layer) && s.quantize_inputs;
     if (is_relu(layer)) to.activations.clip.half_range = true;
   }
 
@@ -225,8 +225,11 @@ class Builder {
     input.settings = fallback_settings(layer.activations, result_.dynamic);
     if (!quantizes || !fresh) return;
     if (own != nullptr) {
-      input.from_output = own->from_output;
-      if (!own->from_output) override_input(*own, input);
+      if (own->from_output) {
+        input.settings.clip.half_range = false;
+      } else {
+        override_input(*own, input);
+      }
     } else {
       input.refused = !settings_[i].input_fallback;
     }
@@ -235,10 +238,6 @@ class Builder {
              "brings no quantization, and inputs_quant_auto_fallback is off",
              "state it under input_overrides, or allow the fallback");
     if (result_.dynamic) return;
-    if (input.from_output) {
-      input.quantization = layer.ofmap;
-      return;
-    }
     input.quantization = quantization(i, input.settings, input_record(i, k), "input");
     if (input.quirk)
       input.quantization->codes =

@@ -21,8 +21,9 @@ struct ModuleSettings {
   std::optional<int> approximate_bits;
   // How an input that brings no quantization gets one: as the layer's output, or as stated.
   bool input_fallback = true;
+  bool quantize_inputs = true;  // of layers of a float operation: inputs that bring none
   struct Input {
-    bool from_output = false;
+    bool from_output = false;  // the output's settings; the range is the input's own
     std::optional<int> bits = {};
     std::optional<QuantizationMode> mode = {};
     std::optional<ClippingChoice> clip = {};
@@ -50,9 +51,8 @@ struct DistillerLayer {
   // Per input that brings none: settings, and what they come to where ranges are static.
   struct Input {
     ActivationSettings settings;
-    bool from_output = false;  // the output's quantization
-    bool refused = false;      // no fallback, and nothing stated
-    bool quirk = false;        // of kDistiller04: codes of the wrong sign
+    bool refused = false;  // no fallback, and nothing stated
+    bool quirk = false;    // of kDistiller04: codes of the wrong sign
     std::optional<LinearQuantization> quantization = {};
   };
   std::vector<Input> inputs;

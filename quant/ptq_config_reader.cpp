@@ -76,7 +76,7 @@ class Reader {
   }
 
   void read(const YAML::Node& node, const std::string& field,
-            std::map<int, LayerOverride::Input>& to) const {
+            std::map<int, ModuleOverride::Input>& to) const {
     need_map(node, field, "indices of inputs");
     for (const auto& item : node) {
       const auto index = static_cast<int>(parts_.integer(item.first, field, 0, 1000));
@@ -87,7 +87,7 @@ class Reader {
       need_map(of, place, "from_output, or of bits_activations, mode, clip_acts, clip_n_stds");
       parts_.check_keys(of, place,
                         {"from_output", "bits_activations", "mode", "clip_acts", "clip_n_stds"}, 0);
-      LayerOverride::Input& input = to[index];
+      ModuleOverride::Input& input = to[index];
       const auto optional = [&](const char* key, auto& member) {
         if (of[key]) read(of[key], place + "." + key, member.emplace());
       };
@@ -99,7 +99,7 @@ class Reader {
     }
   }
 
-  void read(const YAML::Node& node, const std::string& field, LayerOverride& to) const {
+  void read(const YAML::Node& node, const std::string& field, ModuleOverride& to) const {
     std::vector<std::string> keys;
     visit_keys(to, [&](const char* key, auto&) { keys.emplace_back(key); });
     need_map(node, field, list_names(keys).c_str());

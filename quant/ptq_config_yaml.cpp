@@ -33,7 +33,7 @@ class Writer {
       to_ << YAML::Null;
     }
   }
-  void value(const std::map<int, LayerOverride::Input>& inputs) {
+  void value(const std::map<int, ModuleOverride::Input>& inputs) {
     to_ << YAML::Flow << YAML::BeginMap;
     for (const auto& [index, input] : inputs) {
       to_ << YAML::Key << index << YAML::Value << YAML::Flow << YAML::BeginMap;
@@ -46,7 +46,7 @@ class Writer {
     }
     to_ << YAML::EndMap;
   }
-  void value(const LayerOverride& settings) {
+  void value(const ModuleOverride& settings) {
     to_ << YAML::Flow << YAML::BeginMap;
     visit_keys(settings, [&](const char* key, const auto& member) {
       if constexpr (requires { member.has_value(); }) {
@@ -106,7 +106,7 @@ const char* clipping_word(Clipping clipping) {
   return "";
 }
 
-std::string override_yaml(const LayerOverride& settings) {
+std::string override_yaml(const ModuleOverride& settings) {
   YAML::Emitter yaml;
   Writer(yaml).value(settings);
   return yaml.c_str();

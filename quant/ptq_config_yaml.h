@@ -19,7 +19,7 @@ std::vector<PatternOverride> read_overrides(std::string_view yaml, const std::st
 
 // A configuration that reads back equal. Keys of ours appear only where they are used.
 std::string ptq_config_yaml(const PtqOptions& options);
-std::string override_yaml(const LayerOverride& settings);  // "{bits_weights: 4}"
+std::string override_yaml(const ModuleOverride& settings);  // "{bits_weights: 4}"
 
 // As in configuration files: "ASYMMETRIC_UNSIGNED", "N_STD".
 const char* mode_word(QuantizationMode mode);

@@ -47,8 +47,8 @@ constexpr const char* kApproximateFix = "float32 holds multipliers of up to 23 b
 void check_override(Checker& check, const PatternOverride& entry) {
   check.enter(entry.line == 0 ? "" : fmt::format("line {}", entry.line),
               "overrides." + entry.pattern + ".");
-  const LayerOverride& o = entry.settings;
-  const auto given = [](const LayerOverride::NullableInt& value) {
+  const ModuleOverride& o = entry.settings;
+  const auto given = [](const ModuleOverride::NullableInt& value) {
     return value.value_or(std::nullopt);
   };
   if (const auto bits = given(o.bits_activations))
@@ -72,7 +72,7 @@ void check_override(Checker& check, const PatternOverride& entry) {
 
 }  // namespace
 
-std::vector<std::string> given_keys(const LayerOverride& settings) {
+std::vector<std::string> given_keys(const ModuleOverride& settings) {
   std::vector<std::string> keys;
   visit_keys(settings, [&](const char* key, const auto& value) {
     if constexpr (requires { value.has_value(); }) {

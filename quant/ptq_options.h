@@ -16,7 +16,7 @@ struct QuantizationModes {
 
 // What an override states of a layer. Empty: as the options have it. Where null means something of
 // its own (float, or no approximation), the inner optional is empty.
-struct LayerOverride {
+struct ModuleOverride {
   using NullableInt = std::optional<std::optional<int>>;
 
   // Of an input that brings no quantization.
@@ -40,7 +40,7 @@ struct LayerOverride {
   std::optional<QuantizationModes> mode = {};
   std::optional<bool> per_channel_wts = {}, inputs_quant_auto_fallback = {};
   std::optional<bool> quantize_inputs = {}, make_identity = {};
-  bool operator==(const LayerOverride&) const = default;
+  bool operator==(const ModuleOverride&) const = default;
 };
 
 // Calls visit(key, member) for each of an override's keys, as they are written in YAML.
@@ -63,11 +63,11 @@ void visit_keys(Override& o, Visit&& visit) {
   visit("quantize_inputs", o.quantize_inputs);
   visit("make_identity", o.make_identity);
 }
-std::vector<std::string> given_keys(const LayerOverride& settings);
+std::vector<std::string> given_keys(const ModuleOverride& settings);
 
 struct PatternOverride {
   std::string pattern;  // regular expression of module names
-  LayerOverride settings;
+  ModuleOverride settings;
   int line = 0;  // of its file, from 1; 0: of no file. Not compared.
   bool operator==(const PatternOverride& other) const {
     return pattern == other.pattern && settings == other.settings;

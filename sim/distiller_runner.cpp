@@ -144,7 +144,7 @@ class DistillerRunner::Run {
     if (given.is_quantized && !always) return given;
     const std::vector<float>& values = real_of(given);
     const DistillerLayer::Input& input = layer.inputs[k];
-    const ActivationSettings& settings = input.from_output ? layer.activations : input.settings;
+    const ActivationSettings& settings = input.settings;
     quantize(values,
              input.quantization ? *input.quantization
                                 : activation_quantization(settings, values, images_),

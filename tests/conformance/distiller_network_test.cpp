@@ -4,6 +4,7 @@
 #include "models/lowering.h"
 #include "quant/float32_batch_norm.h"
 #include "quant/module_names.h"
+#include "quant/ptq_resolve.h"
 #include "sim/distiller_runner.h"
 #include "tests/conformance/distiller_support.h"
 
@@ -81,53 +82,28 @@ NetworkStatistics network_statistics(const Json& stats) {
   return all;
 }
 
-ModuleSettings settings_of(const Json& args, const std::string& module) {
-  ModuleSettings s;
-  for (size_t i = 0; i < args.size(); ++i) {
-    const std::string arg = args[i];
-    const auto text = [&] { return args[++i].get<std::string>(); };
-    const auto bits = [&]() -> std::optional<int> {
-      const int value = std::stoi(text());
-      return value == 0 ? std::nullopt : std::optional(value);
-    };
-    if (arg == "--qe-mode") s.mode_activations = s.mode_weights = mode_of(args[++i]);
-    if (arg == "--qe-mode-acts") s.mode_activations = mode_of(args[++i]);
-    if (arg == "--qe-mode-wts") s.mode_weights = mode_of(args[++i]);
-    if (arg == "--qe-bits-acts") s.bits_activations = bits();
-    if (arg == "--qe-bits-wts") s.bits_weights = bits();
-    if (arg == "--qe-bits-accum") s.accumulator_bits = *bits();
-    if (arg == "--qe-per-channel") s.per_channel = true;
-    if (arg == "--qe-scale-approx-bits") s.approximate_bits = bits();
-    if (arg == "--qe-clip-acts") s.clip.clipping = clipping_of(args[++i]);
-    if (arg == "--qe-clip-n-stds") s.clip.n_stds = std::stod(text());
-    if (arg == "--qe-no-clip-layers" && text() == module) s.clip = {};
-    if (arg == "--qe-no-quant-layers" && text() == module)
-      s.bits_activations = s.bits_weights = std::nullopt;
-  }
-  return s;
-}
-
 class NetworkCase {
  public:
   NetworkCase(const Json& golden, const Json& c) : golden_(golden), c_(c) {
     const Graph folded = GoldenNetwork(golden).folded();
     FloatNetwork network = lower(folded, Clamps::kLayers);
     const auto names = module_names(folded);
-    std::vector<ModuleSettings> settings;
+    std::vector<Module> modules;
     for (const FloatLayer& layer : network.layers) {
       modules_.push_back(names.at(layer.name));
-      settings.push_back(settings_of(c.at("args"), modules_.back()));
+      modules.push_back({modules_.back(), module_type(layer)});
     }
+    const PtqOptions options = options_of(c);
+    const auto settings = resolve(options, modules, Compat::kDistiller04, "c.yaml").settings();
     const NetworkStatistics statistics = network_statistics(golden.at("stats"));
     // What the folded batch normalization wrote is the convolution's.
     NetworkStatistics folded_statistics = statistics;
     for (const char* i : {"1", "2", "3"})
       folded_statistics[std::string("conv") + i].output =
           statistics.at(std::string("bn") + i).output;
-    const Json& args = c.at("args");
-    const bool dynamic = std::find(args.begin(), args.end(), "--qe-dynamic") != args.end();
-    network_ = quantize_as_distiller(std::move(network), modules_, settings,
-                                     dynamic ? nullptr : &folded_statistics, Compat::kDistiller04);
+    network_ =
+        quantize_as_distiller(std::move(network), modules_, settings,
+                              options.dynamic ? nullptr : &folded_statistics, Compat::kDistiller04);
   }
 
   std::string difference() {
@@ -245,10 +221,8 @@ class NetworkCase {
 TEST(DistillerGolden, Network) {
   WIDTHWISE_GOLDEN(golden, distiller_folder() / "network.json");
   GoldenTally tally("network");
-  for (const Json& c : golden.at("cases")) {
-    if (c.contains("config_yaml")) continue;
+  for (const Json& c : golden.at("cases"))
     tally.add(c.at("id"), NetworkCase(golden, c).difference());
-  }
 }
 
 }  // namespace

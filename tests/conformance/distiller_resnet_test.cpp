@@ -11,6 +11,7 @@
 #include "models/model.h"
 #include "quant/match_statistics.h"
 #include "quant/module_names.h"
+#include "quant/ptq_resolve.h"
 #include "quant/statistics_yaml.h"
 #include "sim/evaluate.h"
 #include "tests/conformance/distiller_support.h"
@@ -34,25 +35,6 @@ std::vector<float> normalised(const uint8_t* pixels, int64_t images) {
     }
   }
   return x;
-}
-
-ModuleSettings settings_of(const Json& args) {
-  ModuleSettings s;
-  for (size_t i = 0; i < args.size(); ++i) {
-    const std::string arg = args[i];
-    if (arg == "--qe-mode") s.mode_activations = s.mode_weights = mode_of(args[++i]);
-    if (arg == "--qe-mode-acts") s.mode_activations = mode_of(args[++i]);
-    if (arg == "--qe-mode-wts") s.mode_weights = mode_of(args[++i]);
-    if (arg == "--qe-bits-acts") s.bits_activations = std::stoi(args[++i].get<std::string>());
-    if (arg == "--qe-bits-wts") s.bits_weights = std::stoi(args[++i].get<std::string>());
-    if (arg == "--qe-bits-accum") s.accumulator_bits = std::stoi(args[++i].get<std::string>());
-    if (arg == "--qe-per-channel") s.per_channel = true;
-    if (arg == "--qe-scale-approx-bits")
-      s.approximate_bits = std::stoi(args[++i].get<std::string>());
-    if (arg == "--qe-clip-acts") s.clip.clipping = clipping_of(args[++i]);
-    if (arg == "--qe-clip-n-stds") s.clip.n_stds = std::stod(args[++i].get<std::string>());
-  }
-  return s;
 }
 
 // The file's batch normalizations were folded by the exporter, in another order of float32
@@ -134,16 +116,14 @@ DistillerNetwork resnet(const Json& c, const Json& trace) {
       match_statistics(network, modules,
                        read_statistics(kit_folder() / "resnet20_ptq" / "stats.yaml"), "stats.yaml");
   RecordedFold(trace).apply(network, matched.modules);
-  const Json& args = c.at("args");
-  const bool dynamic = std::find(args.begin(), args.end(), "--qe-dynamic") != args.end();
-  std::vector<ModuleSettings> settings(modules.size(), settings_of(args));
-  if (c.contains("config_yaml")) {
-    for (auto& s : settings)
-      s.mode_activations = s.mode_weights = QuantizationMode::kAsymmetricUnsigned;
-    settings[0].inputs[0] = {.clip = ClippingChoice{}};
-  }
+  std::vector<Module> typed;
+  for (size_t i = 0; i < modules.size(); ++i)
+    typed.push_back({matched.modules[i], module_type(network.layers[i])});
+  const PtqOptions options = options_of(c);
+  const auto settings = resolve(options, typed, Compat::kDistiller04, "c.yaml").settings();
   return quantize_as_distiller(std::move(network), matched.modules, settings,
-                               dynamic ? nullptr : &matched.statistics, Compat::kDistiller04);
+                               options.dynamic ? nullptr : &matched.statistics,
+                               Compat::kDistiller04);
 }
 
 // crc32 of the numbers as little-endian int32, and their sum.

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "quant/clipping.h"
+#include "quant/ptq_config_yaml.h"
 #include "tests/conformance/model_folders.h"
 
 namespace widthwise::testing_support {
@@ -73,6 +74,54 @@ inline TensorStatistics statistics_of(const Json& record) {
 inline std::optional<int> bits_of(const Json& c, const char* key) {
   if (!c.contains(key) || c.at(key).is_null()) return std::nullopt;
   return c.at(key).get<int>();
+}
+
+// The options of a case: its command line, or the configuration file that it names.
+inline PtqOptions options_of(const Json& c) {
+  if (c.contains("config_yaml"))
+    return read_ptq_config(c.at("config_yaml").get<std::string>(), "c.yaml");
+  PtqOptions options;
+  const Json& args = c.at("args");
+  for (size_t i = 0; i < args.size(); ++i) {
+    const std::string arg = args[i];
+    const auto text = [&] { return args.at(++i).get<std::string>(); };
+    const auto bits = [&]() -> std::optional<int> {
+      const int value = std::stoi(text());
+      return value == 0 ? std::nullopt : std::optional(value);
+    };
+    if (arg == "--qe-mode") {
+      options.mode_activations = options.mode_weights = mode_of(text());
+    } else if (arg == "--qe-mode-acts") {
+      options.mode_activations = mode_of(text());
+    } else if (arg == "--qe-mode-wts") {
+      options.mode_weights = mode_of(text());
+    } else if (arg == "--qe-bits-acts") {
+      options.bits_activations = bits();
+    } else if (arg == "--qe-bits-wts") {
+      options.bits_weights = bits();
+    } else if (arg == "--qe-bits-accum") {
+      options.bits_accum = std::stoi(text());
+    } else if (arg == "--qe-per-channel") {
+      options.per_channel = true;
+    } else if (arg == "--qe-scale-approx-bits") {
+      options.scale_approx_bits = bits();
+    } else if (arg == "--qe-clip-acts") {
+      options.clip_acts = clipping_of(text());
+    } else if (arg == "--qe-clip-n-stds") {
+      options.clip_n_stds = std::stod(text());
+    } else if (arg == "--qe-no-clip-layers") {
+      options.no_clip_layers.push_back(text());
+    } else if (arg == "--qe-no-quant-layers") {
+      options.no_quant_layers.push_back(text());
+    } else if (arg == "--qe-stats-file") {
+      options.statistics_file = text();
+    } else if (arg == "--qe-dynamic") {
+      options.dynamic = true;
+    } else {
+      throw std::invalid_argument("unknown option " + arg);
+    }
+  }
+  return options;
 }
 
 // Counts of one file, printed at the end.

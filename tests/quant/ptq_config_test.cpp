@@ -63,7 +63,7 @@ policies:
   expected.scale_approx_bits = 12;
   expected.inputs_quant_auto_fallback = false;
   expected.save_fp_weights = true;
-  LayerOverride stem, add;
+  ModuleOverride stem, add;
   stem.bits_weights.emplace(8);
   stem.clip_acts = Clipping::kKl;
   stem.input_overrides[0].from_output = true;
@@ -91,7 +91,7 @@ TEST(PtqConfig, WhatIsWrittenReadsBackEqual) {
   options.no_clip_layers = {"fc", "a: b, {c}", "[0-9]"};
   options.no_quant_layers = {"#x", "null"};
   options.statistics_file = "a folder/stats #1.yaml";
-  LayerOverride every;
+  ModuleOverride every;
   every.bits_activations.emplace(2);
   every.bits_weights.emplace(std::nullopt);
   every.bits_bias.emplace(16);

@@ -1,0 +1,148 @@
+#include "quant/ptq_resolve.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <set>
+
+#include "core/error.h"
+#include "quant/ptq_apply.h"
+#include "quant/ptq_match.h"
+#include "quant/ptq_resolve_distiller.h"
+
+namespace widthwise {
+namespace {
+
+using Strings = std::vector<std::string>;
+
+// "conv1, conv2, ... (40 in all)"
+std::string some_names(const std::vector<Module>& modules) {
+  constexpr size_t kShown = 40;
+  Strings names;
+  for (size_t i = 0; i < modules.size() && i < kShown; ++i) names.push_back(modules[i].name);
+  if (modules.size() > kShown) names.push_back(fmt::format("... ({} in all)", modules.size()));
+  return list_names(names);
+}
+
+std::vector<NamePattern> named(const Strings& patterns, const char* option) {
+  std::vector<NamePattern> result;
+  for (const std::string& pattern : patterns) result.push_back({pattern, option});
+  return result;
+}
+
+// Each pattern by itself; nothing that is stated comes to nothing.
+class PlainResolution {
+ public:
+  PlainResolution(const PtqOptions& options, const std::vector<Module>& modules,
+                  const std::string& file)
+      : options_(options),
+        modules_(modules),
+        file_(file),
+        matcher_(named(options.overrides), Compat::kNone, file) {}
+
+  ResolvedSettings run() {
+    std::vector<std::vector<const Module*>> decided(options_.overrides.size());
+    for (const Module& module : modules_) {
+      ResolvedModule& to = result_.modules.emplace_back(by_options(options_, module));
+      if (const auto i = matcher_.decides(module.name)) {
+        decided[*i].push_back(&module);
+        to.matched = options_.overrides[*i].pattern;
+        to.stated = options_.overrides[*i].settings;
+      }
+      apply(to.stated, options_, Compat::kNone, file_, to);
+    }
+    for (size_t i = 0; i < decided.size(); ++i) {
+      check_matches(matcher_, i);
+      if (decided[i].empty()) result_.without_effect.push_back(options_.overrides[i].pattern);
+      check_keys(i, decided[i]);
+    }
+    exclude(options_.no_clip_layers, "--qe-no-clip-layers", &ResolvedModule::no_clip,
+            [](ModuleSettings& s) { s.clip = {}; });
+    exclude(options_.no_quant_layers, "--qe-no-quant-layers", &ResolvedModule::no_quant,
+            [](ModuleSettings& s) { s.bits_activations = s.bits_weights = std::nullopt; });
+    return std::move(result_);
+  }
+
+ private:
+  void check_matches(const PatternMatcher& matcher, size_t i) const {
+    for (const Module& module : modules_) {
+      if (matcher.matches(i, module.name)) return;
+    }
+    matcher.refuse(i, "matches no layer; layers are " + some_names(modules_),
+                   "correct the pattern, which has to match a whole name");
+  }
+
+  void check_keys(size_t i, const std::vector<const Module*>& decided) const {
+    for (const std::string& key : given_keys(options_.overrides[i].settings)) {
+      const auto takes = [&](const Module* m) { return takes_key(m->type, key, Compat::kNone); };
+      if (decided.empty() || std::any_of(decided.begin(), decided.end(), takes)) continue;
+      if (key == "bits_bias")
+        matcher_.refuse(i, "is not carried out: a bias has the accumulator's bits",
+                        "leave it out, and set --qe-bits-accum", key);
+      std::set<std::string> types;
+      for (const Module* module : decided) types.insert(module->type);
+      matcher_.refuse(i,
+                      fmt::format("is taken by no layer that this pattern decides about: {}",
+                                  list_names(types)),
+                      "leave it out", key);
+    }
+  }
+
+  template <class Change>
+  void exclude(const Strings& patterns, const char* option,
+               std::optional<std::string> ResolvedModule::*by, Change change) {
+    const PatternMatcher matcher(named(patterns, option), Compat::kNone, file_);
+    for (size_t i = 0; i < patterns.size(); ++i) check_matches(matcher, i);
+    for (ResolvedModule& module : result_.modules) {
+      const auto i = matcher.decides(module.module.name);
+      if (!i) continue;
+      module.*by = patterns[*i];
+      change(module.settings);
+    }
+  }
+
+  const PtqOptions& options_;
+  const std::vector<Module>& modules_;
+  const std::string& file_;
+  PatternMatcher matcher_;
+  ResolvedSettings result_;
+};
+
+}  // namespace
+
+std::string module_type(const FloatLayer& layer) {
+  static const std::map<std::string, std::string> kTypes = {{"Conv", "Conv2d"},
+                                                            {"Gemm", "Linear"},
+                                                            {"MatMul", "Linear"},
+                                                            {"Add", "EltwiseAdd"},
+                                                            {"Relu", "ReLU"},
+                                                            {"Clip", "ReLU6"},
+                                                            {"AveragePool", "AvgPool2d"},
+                                                            {"GlobalAveragePool", "AvgPool2d"},
+                                                            {"MaxPool", "MaxPool2d"},
+                                                            {"BatchNormalization", "BatchNorm2d"}};
+  const auto found = kTypes.find(layer.operator_type);
+  return found == kTypes.end() ? layer.operator_type : found->second;
+}
+
+bool has_weights(const std::string& type) {
+  return type == "Conv2d" || type == "Conv3d" || type == "Linear" || type == "Embedding";
+}
+
+std::vector<ModuleSettings> ResolvedSettings::settings() const {
+  std::vector<ModuleSettings> all;
+  for (const ResolvedModule& module : modules) all.push_back(module.settings);
+  return all;
+}
+
+ResolvedSettings resolve(const PtqOptions& options, const std::vector<Module>& modules,
+                         Compat compat, const std::string& file) {
+  check(options, file);
+  ResolvedSettings result = compat == Compat::kNone
+                                ? PlainResolution(options, modules, file).run()
+                                : resolve_as_distiller(options, modules, compat, file);
+  for (const ResolvedModule& module : result.modules) check(module, file);
+  return result;
+}
+
+}  // namespace widthwise

@@ -1,0 +1,162 @@
+#include "quant/ptq_settings_text.h"
+
+#include <fmt/format.h>
+#include <yaml-cpp/yaml.h>
+
+#include <algorithm>
+#include <array>
+
+#include "core/error.h"
+#include "quant/ptq_config_yaml.h"
+
+namespace widthwise {
+namespace {
+
+using Row = std::array<std::string, 11>;
+
+std::string bits_text(std::optional<int> bits) { return bits ? fmt::format("{}", *bits) : "float"; }
+
+std::string clip_text(const ClippingChoice& clip) {
+  std::string text = clipping_name(clip.clipping);
+  if (clip.clipping == Clipping::kNStd) text += fmt::format(" {}", clip.n_stds);
+  return clip.half_range ? text + " half" : text;
+}
+
+std::string inputs_text(const ModuleSettings& s) {
+  std::vector<std::string> all;
+  for (const auto& [index, input] : s.inputs) {
+    std::string text = fmt::format("{}:", index);
+    if (input.from_output) text += " as output";
+    if (input.bits) text += fmt::format(" {} bits", *input.bits);
+    if (input.mode) text += fmt::format(" {}", mode_name(*input.mode));
+    if (input.clip) text += fmt::format(" {}", clip_text(*input.clip));
+    all.push_back(text);
+  }
+  if (!s.input_fallback) all.emplace_back("no fallback");
+  return all.empty() ? "-" : list_names(all);
+}
+
+std::string matched_text(const ResolvedModule& m) {
+  std::vector<std::string> all;
+  if (m.no_quant) all.push_back("no quant: " + *m.no_quant);
+  if (m.no_clip) all.push_back("no clip: " + *m.no_clip);
+  if (m.matched && m.matched != m.no_quant && m.matched != m.no_clip)
+    all.insert(all.begin(), *m.matched);
+  return all.empty() ? "-" : list_names(all);
+}
+
+Row row(const ResolvedModule& m) {
+  const ModuleSettings& s = m.settings;
+  const bool weights = has_weights(m.module.type);
+  return {m.module.name,
+          m.module.type,
+          matched_text(m),
+          bits_text(s.bits_activations),
+          weights ? bits_text(s.bits_weights) : "-",
+          weights ? fmt::format("{}", s.accumulator_bits) : "-",
+          weights && s.mode_weights != s.mode_activations
+              ? fmt::format("{}/{}", mode_name(s.mode_activations), mode_name(s.mode_weights))
+              : mode_name(s.mode_activations),
+          s.bits_activations ? clip_text(s.clip) : "-",
+          !weights        ? "-"
+          : s.per_channel ? "yes"
+                          : "no",
+          s.approximate_bits ? fmt::format("{}", *s.approximate_bits) : "-",
+          inputs_text(s)};
+}
+
+template <class Value>
+void item(YAML::Emitter& yaml, const char* key, const Value& value) {
+  yaml << YAML::Key << key << YAML::Value << value;
+}
+void bits_item(YAML::Emitter& yaml, const char* key, std::optional<int> bits) {
+  yaml << YAML::Key << key << YAML::Value;
+  if (bits) {
+    yaml << *bits;
+  } else {
+    yaml << YAML::Null;
+  }
+}
+
+void module_items(YAML::Emitter& yaml, const ResolvedModule& m) {
+  const ModuleSettings& s = m.settings;
+  bits_item(yaml, "bits_activations", s.bits_activations);
+  bits_item(yaml, "bits_weights", s.bits_weights);
+  bits_item(yaml, "bits_bias", m.bits_bias);
+  item(yaml, "bits_accum", s.accumulator_bits);
+  yaml << YAML::Key << "mode" << YAML::Value << YAML::Flow << YAML::BeginMap;
+  item(yaml, "activations", mode_word(s.mode_activations));
+  item(yaml, "weights", mode_word(s.mode_weights));
+  yaml << YAML::EndMap;
+  item(yaml, "clip_acts", clipping_word(s.clip.clipping));
+  if (s.clip.clipping == Clipping::kNStd)
+    item(yaml, "clip_n_stds", fmt::format("{}", s.clip.n_stds));
+  item(yaml, "clip_half_range", s.clip.half_range);
+  item(yaml, "per_channel_wts", s.per_channel);
+  bits_item(yaml, "scale_approx_mult_bits", s.approximate_bits);
+  item(yaml, "inputs_quant_auto_fallback", s.input_fallback);
+  if (!s.inputs.empty()) item(yaml, "input_overrides", inputs_text(s));
+  if (m.matched) item(yaml, "matched_by", *m.matched);
+  if (m.no_clip) item(yaml, "no_clip_by", *m.no_clip);
+  if (m.no_quant) item(yaml, "no_quant_by", *m.no_quant);
+}
+
+// One number, or a list with one per output channel.
+void scale_items(YAML::Emitter& yaml, const std::string& name, const LinearQuantization& q) {
+  const auto list = [&](const char* suffix, float LinearScale::*member) {
+    yaml << YAML::Key << name + suffix << YAML::Value;
+    if (q.scales.size() == 1) {
+      yaml << fmt::format("{}", q.scales[0].*member);
+      return;
+    }
+    yaml << YAML::Flow << YAML::BeginSeq;
+    for (const LinearScale& scale : q.scales) yaml << fmt::format("{}", scale.*member);
+    yaml << YAML::EndSeq;
+  };
+  list("_scale", &LinearScale::scale);
+  list("_zero_point", &LinearScale::zero_point);
+}
+
+}  // namespace
+
+std::string settings_text(const ResolvedSettings& settings) {
+  std::vector<Row> rows = {{"layer", "type", "matched by", "acts", "wts", "accum", "mode", "clip",
+                            "per channel", "approx", "inputs"}};
+  for (const ResolvedModule& module : settings.modules) rows.push_back(row(module));
+  std::array<size_t, std::tuple_size_v<Row>> widths{};
+  for (const Row& cells : rows) {
+    for (size_t i = 0; i < cells.size(); ++i) widths[i] = std::max(widths[i], cells[i].size());
+  }
+  std::string text;
+  for (const Row& cells : rows) {
+    std::string line;
+    for (size_t i = 0; i < cells.size(); ++i) line += fmt::format("{:<{}}  ", cells[i], widths[i]);
+    text += line.substr(0, line.find_last_not_of(' ') + 1) + "\n";
+  }
+  if (!settings.without_effect.empty())
+    text += "patterns without effect: " + list_names(settings.without_effect) + "\n";
+  return text;
+}
+
+std::string settings_yaml(const ResolvedSettings& settings, const DistillerNetwork* network) {
+  YAML::Emitter yaml;
+  yaml << YAML::BeginMap;
+  for (const ResolvedModule& module : settings.modules) {
+    yaml << YAML::Key << module.module.name << YAML::Value << YAML::BeginMap;
+    module_items(yaml, module);
+    yaml << YAML::EndMap;
+  }
+  if (network != nullptr) {
+    yaml << YAML::Key << "linear_quant_params" << YAML::Value << YAML::BeginMap;
+    for (const DistillerLayer& layer : network->layers) {
+      if (layer.ofmap) scale_items(yaml, layer.module + ".output", *layer.ofmap);
+      if (!layer.weights.codes.empty())
+        scale_items(yaml, layer.module + ".w", layer.weights.quantization);
+    }
+    yaml << YAML::EndMap;
+  }
+  yaml << YAML::EndMap;
+  return std::string(yaml.c_str()) + "\n";
+}
+
+}  // namespace widthwise

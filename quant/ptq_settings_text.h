@@ -1,0 +1,18 @@
+#pragma once
+#include <string>
+
+#include "quant/ptq_resolve.h"
+
+namespace widthwise {
+
+// A table with a line for each layer: what it is, which pattern decided, and what it is quantized
+// with. Below it, patterns without effect.
+std::string settings_text(const ResolvedSettings& settings);
+
+// The same in the manner of Distiller's layer_quant_params.yaml: an entry for each layer and, with
+// the quantized network that came of it, scales and zero points of outputs and weights under
+// linear_quant_params; as there, scale multiplies (quant/linear_quantization.h).
+std::string settings_yaml(const ResolvedSettings& settings,
+                          const DistillerNetwork* network = nullptr);
+
+}  // namespace widthwise
