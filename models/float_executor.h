@@ -2,10 +2,19 @@
 #include <functional>
 #include <memory>
 #include <span>
+#include <vector>
 
 #include "models/network.h"
 
 namespace widthwise {
+
+// What a tensor's values are replaced by, as if they had become codes and been read back:
+//   scale * clamp(rint(x / scale), low, high)    low, high: codes less the zero point
+// scale 0: they stay as they are.
+struct FakeQuantization {
+  float scale = 0;
+  float low = 0, high = 0;
+};
 
 // Runs a float network on batches of images with oneDNN. Primitives are created and weights
 // reordered once; memory is that of max_batch images and does not grow with the number of runs.
@@ -22,7 +31,9 @@ class FloatExecutor {
   // order. The values are valid during the call only.
   using Observer = std::function<void(int tensor, std::span<const float> values)>;
 
-  FloatExecutor(const FloatNetwork& network, int max_batch);  // the network must outlive it
+  // The network must outlive it. fake: one per tensor, applied as it is written; or none.
+  FloatExecutor(const FloatNetwork& network, int max_batch,
+                std::vector<FakeQuantization> fake = {});
   ~FloatExecutor();
   FloatExecutor(FloatExecutor&&) noexcept;
 
@@ -30,6 +41,12 @@ class FloatExecutor {
   // the next run. The observer sees the input, then the output of every layer. A smaller n costs
   // as much as max_batch.
   std::span<const float> run(std::span<const float> images, int n, const Observer& observer = {});
+
+  // The same up to the layer of this index, which does not run, so that what it reads is still
+  // there.
+  void run_before(size_t layer, std::span<const float> images, int n);
+  // Images [n, shape...] of a tensor that a layer still to come reads; valid until the next call.
+  std::span<const float> tensor(int index, int n);
 
   int max_batch() const;
 
