@@ -47,9 +47,8 @@ struct QuantizationConfig {
   WeightRange weight_range;
   // Symmetric activations: tensors without negative values get unsigned codes.
   bool unsigned_activations = false;
-  // Of what sums and joins (Add, Concat) read and write and what average pools read, 2..8. A matmul
-  // that wants fewer reads them through a layer that rescales codes, so that readers may differ.
-  // Empty: as matmuls.
+  // Of what sums, joins (Add, Concat) and average pools read, 2..8. A matmul that wants fewer reads
+  // the tensor through a layer that rescales codes, so that readers may differ. Empty: as matmuls.
   std::optional<int> elementwise_bits;
   std::optional<int> first_last_bits;  // of weights and ifmaps of the first and the last matmul
 };

@@ -35,7 +35,6 @@ class Chooser {
     bits(network_.output) = config_.output_bits;
     // What readers want travels back through layers that only move codes.
     for (auto layer = network_.layers.rbegin(); layer != network_.layers.rend(); ++layer) {
-      if (joins(*layer)) want(layer->output, config_.elementwise_bits.value_or(0), *layer);
       for (const int input : layer->inputs) want(input, wanted(*layer), *layer);
     }
     for (int& b : bits_) {
