@@ -75,11 +75,6 @@ class FloatExecutor::Impl {
   }
 
   std::span<const float> run(std::span<const float> images, int n, const Observer& observer) {
-    run_layers(steps_.size(), images, n, observer);
-    return plain(network_.output, n);
-  }
-
-  void run_layers(size_t layers, std::span<const float> images, int n, const Observer& observer) {
     const int64_t elements = network_.tensor(network_.input).elements();
     if (n < 1 || n > max_batch_ || static_cast<int64_t>(images.size()) != n * elements) {
       throw std::logic_error(
@@ -92,7 +87,7 @@ class FloatExecutor::Impl {
     quantize(network_.input, n);
     if (observer)
       observer(network_.input, is_fake(network_.input) ? plain(network_.input, n) : images);
-    for (size_t i = 0; i < layers; ++i) {
+    for (size_t i = 0; i < steps_.size(); ++i) {
       const FloatLayer& layer = network_.layers[i];
       if (!steps_[i].arguments.empty()) {
         steps_[i].primitive.execute(stream_, steps_[i].arguments);
@@ -107,16 +102,7 @@ class FloatExecutor::Impl {
       if (observer) observer(layer.output, plain(layer.output, n));
     }
     stream_.wait();
-  }
-
-  // The tensor's first n images in row-major order.
-  std::span<const float> plain(int tensor, int64_t n) {
-    const NativeLayout& layout = layouts_[static_cast<size_t>(tensor)];
-    const int64_t elements = layout.elements();
-    plain_.resize(std::max(plain_.size(), static_cast<size_t>(elements * max_batch_)));
-    for (int64_t image = 0; image < n; ++image)
-      layout.to_plain(data(tensor) + image * elements, plain_.data() + image * elements);
-    return {plain_.data(), static_cast<size_t>(n * elements)};
+    return plain(network_.output, n);
   }
 
   int max_batch() const { return max_batch_; }
@@ -139,6 +125,16 @@ class FloatExecutor::Impl {
 
   float* data(int tensor) {
     return storage_[static_cast<size_t>(buffers_.of_tensor[static_cast<size_t>(tensor)])].data();
+  }
+
+  // The tensor's first n images in row-major order.
+  std::span<const float> plain(int tensor, int64_t n) {
+    const NativeLayout& layout = layouts_[static_cast<size_t>(tensor)];
+    const int64_t elements = layout.elements();
+    plain_.resize(std::max(plain_.size(), static_cast<size_t>(elements * max_batch_)));
+    for (int64_t image = 0; image < n; ++image)
+      layout.to_plain(data(tensor) + image * elements, plain_.data() + image * elements);
+    return {plain_.data(), static_cast<size_t>(n * elements)};
   }
 
   memory tensor_memory(int tensor, int64_t channels, int64_t rows, int64_t cols) {
@@ -289,12 +285,6 @@ std::span<const float> FloatExecutor::run(std::span<const float> images, int n,
                                           const Observer& observer) {
   return impl_->run(images, n, observer);
 }
-
-void FloatExecutor::run_before(size_t layer, std::span<const float> images, int n) {
-  impl_->run_layers(layer, images, n, {});
-}
-
-std::span<const float> FloatExecutor::tensor(int index, int n) { return impl_->plain(index, n); }
 
 int FloatExecutor::max_batch() const { return impl_->max_batch(); }
 

@@ -42,12 +42,6 @@ class FloatExecutor {
   // as much as max_batch.
   std::span<const float> run(std::span<const float> images, int n, const Observer& observer = {});
 
-  // The same up to the layer of this index, which does not run, so that what it reads is still
-  // there.
-  void run_before(size_t layer, std::span<const float> images, int n);
-  // Images [n, shape...] of a tensor that a layer still to come reads; valid until the next call.
-  std::span<const float> tensor(int index, int n);
-
   int max_batch() const;
 
  private:

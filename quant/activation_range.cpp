@@ -139,7 +139,10 @@ class RangeFinder {
   }
 
   RealRange kl() const {
-    const Histogram magnitudes = of_magnitudes(histogram());
+    Histogram magnitudes = of_magnitudes(histogram());
+    // The zeros that a ReLU makes have a code of their own: as NVIDIA's pytorch-quantization does,
+    // they do not count, or the range would shrink to set them apart.
+    if (magnitudes.counts.size() > 1) magnitudes.counts[0] = magnitudes.counts[1];
     if (!(magnitudes.high > 0)) return {0, 0};
     const bool all_codes = positive_ && (symmetry_ == Symmetry::kAsymmetric || !format_.is_signed);
     const int64_t codes = int64_t{1} << (all_codes ? format_.bits : format_.bits - 1);
@@ -230,7 +233,8 @@ int64_t kl_bins(std::span<const int64_t> counts, int64_t codes) {
   for (int64_t kept = 1; kept <= bins; ++kept) {
     const auto last = static_cast<double>(counts[static_cast<size_t>(kept - 1)]);
     inside += last;
-    if (kept < codes) continue;
+    // Outliers join the last bin, which must have a share in Q: pixels leave most bins empty.
+    if (kept < codes || last == 0) continue;
     // P: what is outside is in the last bin. Q: every code's share, spread evenly over those of its
     // bins that are not empty.
     double divergence = 0, expanded = 0;
@@ -245,12 +249,9 @@ int64_t kl_bins(std::span<const int64_t> counts, int64_t codes) {
       expanded += sum;
       for (int64_t bin = first; bin < end; ++bin) {
         auto p = static_cast<double>(counts[static_cast<size_t>(bin)]);
-        const bool empty = p == 0;
         if (bin == kept - 1) p += all - inside;
         if (p == 0) continue;
-        // An outlier in an empty bin has a share of 0 in Q: as good as none.
-        const double q = empty ? 1e-9 : sum / filled;
-        divergence += p / all * std::log(p / q);
+        divergence += p / all * std::log(p * filled / sum);
       }
     }
     if (expanded == 0) continue;
