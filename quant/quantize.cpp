@@ -220,20 +220,7 @@ class Quantizer {
         for (const float w : own) out.weights.push_back(std::max(quantize_value(w, q), least_code));
       }
     }
-    out.bias.assign(channels, 0);
-    const double ifmap_scale = quantization(out.ifmaps[0]).scale;
-    for (size_t oc = 0; oc < layer.bias.size(); ++oc) {
-      const double code = std::nearbyint(
-          layer.bias[oc] / (ifmap_scale * out.weight_scale(static_cast<int64_t>(oc))));
-      if (std::abs(code) > 2147483647.0) {
-        refuse(
-            "layer '" + layer.name + "'", "bias",
-            fmt::format("of channel {} is {:.3g} steps of its scale, allowed within int32", oc,
-                        code),
-            "the channel's weights are almost zero: prune it, or quantize the weights per tensor");
-      }
-      out.bias[oc] = static_cast<int32_t>(code);
-    }
+    out.bias = bias_codes(out, layer.bias, quantization(out.ifmaps[0]));
   }
 
   const FloatNetwork& network_;
@@ -245,6 +232,25 @@ class Quantizer {
 };
 
 }  // namespace
+
+std::vector<int32_t> bias_codes(const QuantizedLayer& layer, std::span<const float> bias,
+                                const TensorQuantization& ifmap) {
+  const auto& workload = std::get<MatmulWorkload>(layer.workload);
+  std::vector<int32_t> codes(static_cast<size_t>(workload.window.ofmap_channels), 0);
+  const double ifmap_scale = ifmap.scale;
+  for (size_t oc = 0; oc < bias.size(); ++oc) {
+    const double code =
+        std::nearbyint(bias[oc] / (ifmap_scale * layer.weight_scale(static_cast<int64_t>(oc))));
+    if (!(std::abs(code) <= 2147483647.0)) {
+      refuse(
+          "layer '" + layer.name + "'", "bias",
+          fmt::format("of channel {} is {:.3g} steps of its scale, allowed within int32", oc, code),
+          "the channel's weights are almost zero: prune it, or quantize the weights per tensor");
+    }
+    codes[oc] = static_cast<int32_t>(code);
+  }
+  return codes;
+}
 
 QuantizedNetwork quantize(const FloatNetwork& network, const Statistics& statistics,
                           const QuantizationConfig& config) {

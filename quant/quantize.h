@@ -30,6 +30,9 @@ struct WeightRange {
   double percentile = 99.9;  // of kPercentile, % of the weights inside, > 0, <= 100
 };
 
+// How weights become codes: each by itself, or by what the layer's output errs.
+enum class WeightRounding { kNearest, kGptq };
+
 // Static post-training quantization. As it is: from min/max ranges.
 struct QuantizationConfig {
   struct LayerBits {
@@ -51,6 +54,9 @@ struct QuantizationConfig {
   // the tensor through a layer that rescales codes, so that readers may differ. Empty: as matmuls.
   std::optional<int> elementwise_bits;
   std::optional<int> first_last_bits;  // of weights and ifmaps of the first and the last matmul
+  // What quantize_calibrated() does and quantize(), which has no images, does not.
+  WeightRounding rounding = WeightRounding::kNearest;
+  bool bias_correction = false, equalization = false;
 };
 
 // Scale and zero point of a range; the range is widened to include 0, so that 0 is a code.
@@ -66,6 +72,11 @@ TensorQuantization range_quantization(float min, float max, IntegerFormat format
 
 // q = clamp(rint(x / scale) + zero_point): ONNX QuantizeLinear, in float32.
 int32_t quantize_value(float value, const TensorQuantization& quantization);
+
+// Real biases to codes at scale ifmap * weight, half to even; zeros for none. Throws InputError for
+// a code that leaves int32.
+std::vector<int32_t> bias_codes(const QuantizedLayer& layer, std::span<const float> bias,
+                                const TensorQuantization& ifmap);
 
 // Quantizes a network for a datapath.
 //   Tensors: range from `statistics`, which a fused ReLU or Clip has limited. Data movement with
