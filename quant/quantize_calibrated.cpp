@@ -4,6 +4,7 @@
 
 #include <map>
 
+#include "quant/equalize.h"
 #include "quant/fake_quantized.h"
 #include "quant/layer_moments.h"
 #include "quant/tensor_bits.h"
@@ -125,7 +126,8 @@ bool needs_histograms(Clipping clipping) {
 QuantizedNetwork quantize_calibrated(const FloatNetwork& given, const ImageSource& source,
                                      int64_t images, const QuantizationConfig& config,
                                      Progress& progress) {
-  const FloatNetwork& network = given;
+  FloatNetwork network = given;
+  if (config.equalization) equalize(network);
   const bool histograms = needs_histograms(config.activation_range.clipping);
   progress.begin("calibration", images * (histograms ? 2 : 1), "images");
   const Statistics statistics = calibrate(network, source, images, progress,
