@@ -158,9 +158,10 @@ class RangeFinder {
                                         symmetry_, power_of_two_));
   }
 
-  // One end after the other, twice; each of 1 .. kSteps parts of what it reaches.
+  // Each end at one of kSteps parts of what it reaches: both together, then one after the other,
+  // until nothing changes.
   RealRange least_squares() const {
-    constexpr int kSteps = 200;
+    constexpr int kSteps = 200, kMostRounds = 4;
     double low = std::min(s_.min, 0.0), high = std::max(s_.max, 0.0);
     const bool symmetric = symmetry_ != Symmetry::kAsymmetric;
     if (symmetric) {
@@ -168,23 +169,26 @@ class RangeFinder {
       low = format_.is_signed ? -high : 0;
     }
     const double whole_low = low, whole_high = high;
-    const auto improve = [&](bool is_low) {
-      double best = error(low, high);
-      const double kept_low = low, kept_high = high;
+    double best = error(low, high);
+    const auto improve = [&](bool moves_low, bool moves_high) {
+      const double kept_low = low, kept_high = high, before = best;
       for (int i = 1; i < kSteps; ++i) {
         const double part = static_cast<double>(i) / kSteps;
-        const double try_low = is_low || symmetric ? whole_low * part : kept_low;
-        const double try_high = !is_low || symmetric ? whole_high * part : kept_high;
+        const double try_low = moves_low ? whole_low * part : kept_low;
+        const double try_high = moves_high ? whole_high * part : kept_high;
         const double found = error(try_low, try_high);
         if (found >= best) continue;
         best = found;
         low = try_low;
         high = try_high;
       }
+      return best < before;
     };
-    for (int pass = 0; pass < (whole_low < 0 && !symmetric ? 2 : 1); ++pass) {
-      improve(false);
-      if (whole_low < 0 && !symmetric) improve(true);
+    improve(true, true);
+    if (symmetric || whole_low == 0) return real(low, high);
+    for (int round = 0; round < kMostRounds; ++round) {
+      const bool high_moved = improve(false, true), low_moved = improve(true, false);
+      if (!high_moved && !low_moved) break;
     }
     return real(low, high);
   }
@@ -229,13 +233,15 @@ int64_t kl_bins(std::span<const int64_t> counts, int64_t codes) {
   double least = std::numeric_limits<double>::infinity(), all = 0;
   for (const int64_t count : counts) all += static_cast<double>(count);
   if (all == 0) return bins;
+  int64_t filled_bin = -1;
   double inside = 0;  // values below bin `kept`
   for (int64_t kept = 1; kept <= bins; ++kept) {
     const auto last = static_cast<double>(counts[static_cast<size_t>(kept - 1)]);
     inside += last;
-    // Outliers join the last bin, which must have a share in Q: pixels leave most bins empty.
-    if (kept < codes || last == 0) continue;
-    // P: what is outside is in the last bin. Q: every code's share, spread evenly over those of its
+    // Outliers join the last bin that has a share in Q: pixels leave most bins empty.
+    if (last > 0) filled_bin = kept - 1;
+    if (kept < codes || filled_bin < 0) continue;
+    // P: the clipped histogram. Q: every code's share, spread evenly over those of its
     // bins that are not empty.
     double divergence = 0, expanded = 0;
     for (int64_t code = 0; code < codes; ++code) {
@@ -249,7 +255,7 @@ int64_t kl_bins(std::span<const int64_t> counts, int64_t codes) {
       expanded += sum;
       for (int64_t bin = first; bin < end; ++bin) {
         auto p = static_cast<double>(counts[static_cast<size_t>(bin)]);
-        if (bin == kept - 1) p += all - inside;
+        if (bin == filled_bin) p += all - inside;
         if (p == 0) continue;
         divergence += p / all * std::log(p * filled / sum);
       }
