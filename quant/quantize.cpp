@@ -152,7 +152,7 @@ class Quantizer {
     }
     const TensorQuantization q = own_quantization(tensor(origin).name, bits);
     QuantizedLayer out;
-    out.name = name + "_rescale";
+    out.name = name + "_QuantizeLinear";
     out.operator_type = "Identity";
     out.workload = ElementwiseWorkload{ElementwiseWorkload::Kind::kClamp, tensor(index).elements()};
     out.ifmaps = {index};
