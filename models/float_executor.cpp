@@ -47,14 +47,16 @@ dnnl::primitive_attr attributes() {
 
 class FloatExecutor::Impl {
  public:
-  Impl(const FloatNetwork& network, int max_batch)
+  Impl(const FloatNetwork& network, int max_batch, std::vector<FakeQuantization> fake)
       : network_(network),
         max_batch_(max_batch),
+        fake_(std::move(fake)),
         layouts_(native_layouts(network)),
         engine_(dnnl::engine::kind::cpu, 0),
         stream_(engine_),
         buffers_(plan_buffers(network)) {
     if (max_batch < 1) throw std::logic_error("FloatExecutor: max_batch must be positive");
+    fake_.resize(network.tensors.size());
     const OneThread one;
     for (const int64_t elements : buffers_.elements) {
       storage_.emplace_back(static_cast<size_t>(elements * max_batch), 0.0f);
@@ -82,7 +84,9 @@ class FloatExecutor::Impl {
     const NativeLayout& layout = layouts_[static_cast<size_t>(network_.input)];
     for (int64_t image = 0; image < n; ++image)
       layout.to_native(images.data() + image * elements, data(network_.input) + image * elements);
-    if (observer) observer(network_.input, images);
+    quantize(network_.input, n);
+    if (observer)
+      observer(network_.input, is_fake(network_.input) ? plain(network_.input, n) : images);
     for (size_t i = 0; i < steps_.size(); ++i) {
       const FloatLayer& layer = network_.layers[i];
       if (!steps_[i].arguments.empty()) {
@@ -94,6 +98,7 @@ class FloatExecutor::Impl {
       } else {
         elementwise(layer, std::get<ElementwiseWorkload>(layer.workload), n);
       }
+      quantize(layer.output, n);
       if (observer) observer(layer.output, plain(layer.output, n));
     }
     stream_.wait();
@@ -103,6 +108,21 @@ class FloatExecutor::Impl {
   int max_batch() const { return max_batch_; }
 
  private:
+  bool is_fake(int tensor) const { return fake_[static_cast<size_t>(tensor)].scale != 0; }
+
+  void quantize(int tensor, int64_t n) {
+    if (!is_fake(tensor)) return;
+    const FakeQuantization q = fake_[static_cast<size_t>(tensor)];
+    // Adding and taking away 1.5 * 2^23 rounds half to even what is below 2^22.
+    constexpr float kRound = 12582912;
+    const int64_t elements = network_.tensor(tensor).elements() * n;
+    float* values = data(tensor);
+    for (int64_t i = 0; i < elements; ++i) {
+      const float code = std::min(std::max(values[i] / q.scale, q.low), q.high);
+      values[i] = (code + kRound - kRound) * q.scale;
+    }
+  }
+
   float* data(int tensor) {
     return storage_[static_cast<size_t>(buffers_.of_tensor[static_cast<size_t>(tensor)])].data();
   }
@@ -241,7 +261,8 @@ class FloatExecutor::Impl {
 
   const FloatNetwork& network_;
   int max_batch_;
-  std::vector<NativeLayout> layouts_;  // per tensor
+  std::vector<FakeQuantization> fake_;  // per tensor
+  std::vector<NativeLayout> layouts_;   // per tensor
   dnnl::engine engine_;
   dnnl::stream stream_;
   BufferPlan buffers_;
@@ -254,8 +275,9 @@ class FloatExecutor::Impl {
   std::vector<float> plain_;
 };
 
-FloatExecutor::FloatExecutor(const FloatNetwork& network, int max_batch)
-    : impl_(std::make_unique<Impl>(network, max_batch)) {}
+FloatExecutor::FloatExecutor(const FloatNetwork& network, int max_batch,
+                             std::vector<FakeQuantization> fake)
+    : impl_(std::make_unique<Impl>(network, max_batch, std::move(fake))) {}
 FloatExecutor::~FloatExecutor() = default;
 FloatExecutor::FloatExecutor(FloatExecutor&&) noexcept = default;
 

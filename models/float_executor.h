@@ -2,10 +2,19 @@
 #include <functional>
 #include <memory>
 #include <span>
+#include <vector>
 
 #include "models/network.h"
 
 namespace widthwise {
+
+// What a tensor's values are replaced by, as if they had become codes and been read back:
+//   scale * clamp(rint(x / scale), low, high)    low, high: codes less the zero point
+// scale 0: they stay as they are.
+struct FakeQuantization {
+  float scale = 0;
+  float low = 0, high = 0;
+};
 
 // Runs a float network on batches of images with oneDNN. Primitives are created and weights
 // reordered once; memory is that of max_batch images and does not grow with the number of runs.
@@ -22,7 +31,9 @@ class FloatExecutor {
   // order. The values are valid during the call only.
   using Observer = std::function<void(int tensor, std::span<const float> values)>;
 
-  FloatExecutor(const FloatNetwork& network, int max_batch);  // the network must outlive it
+  // The network must outlive it. fake: one per tensor, applied as it is written; or none.
+  FloatExecutor(const FloatNetwork& network, int max_batch,
+                std::vector<FakeQuantization> fake = {});
   ~FloatExecutor();
   FloatExecutor(FloatExecutor&&) noexcept;
 

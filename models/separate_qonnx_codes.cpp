@@ -101,7 +101,7 @@ class Separator {
     const QonnxRange range = q_range(quant);
     const bool narrower = range.low > stored.min() || range.high < stored.max();
     GraphNode quantize;
-    quantize.name = node.name + "_QuantizeLinear";
+    quantize.name = node.name;
     quantize.op_type = "QuantizeLinear";
     quantize.inputs = {
         node.inputs[0], editor_.add_constant(codes + "_scale", quant.scale.reshaped({})),

@@ -12,9 +12,17 @@ namespace widthwise {
 // Writes images [first, first + count) as the network's float input. Called by many threads.
 using ImageSource = std::function<void(int64_t first, int64_t count, std::span<float> values)>;
 
-// Range of every tensor over the first `images` images of a source, in FP32 on both cores.
+enum class Detail {
+  kMoments,     // all but the two below, in one pass
+  kHistograms,  // and b and a histogram, in a second pass
+};
+inline constexpr int kHistogramBins = 2048;  // equal ones over [min, max]
+
+// Statistics of every tensor over the first `images` images of a source, in FP32 on both cores.
+// Sums are taken in double, in an order that does not depend on the threads. Memory is that of a
+// few batches. A histogram of values that are not finite is empty.
 Statistics calibrate(const FloatNetwork& network, const ImageSource& source, int64_t images,
-                     Progress& progress);
+                     Progress& progress, Detail detail = Detail::kMoments);
 
 // Runs a float network over images in batches, in parallel. visit is called by many threads, for
 // every batch, with the executor's observer before it runs and its output after.

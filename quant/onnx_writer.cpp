@@ -24,6 +24,11 @@ class Writer {
     values_ = kind == QuantizedFile::kQcdq ? qcdq_values(model_) : qonnx_values(model_);
     for (const QuantizedTensor& tensor : network.tensors) tensors_[tensor.name] = &tensor;
     for (const QuantizedLayer& layer : network.layers) {
+      layers_[layer.name] = &layer;
+      if (rescales(layer)) {
+        rescaled_[layer.ofmap] = &layer;
+        continue;
+      }
       const auto* workload = std::get_if<MatmulWorkload>(&layer.workload);
       if (workload != nullptr && is_product(layer, *workload)) matmuls_[layer.name] = &layer;
     }
@@ -45,6 +50,34 @@ class Writer {
   static Shape with_batch(Shape shape, int64_t batch) {
     shape.insert(shape.begin(), batch);
     return shape;
+  }
+
+  // A tensor's codes at fewer bits, for some of its readers: no node of the graph.
+  static bool rescales(const QuantizedLayer& layer) {
+    return layer.operator_type == "Identity" && layer.ifmaps.size() == 1 &&
+           std::holds_alternative<ElementwiseWorkload>(layer.workload);
+  }
+
+  // The graph's name of a tensor.
+  const std::string& graph_name(int tensor) const {
+    const auto found = rescaled_.find(tensor);
+    return network_.tensor(found == rescaled_.end() ? tensor : found->second->ifmaps[0]).name;
+  }
+
+  std::string written_name(const std::string& name) const {
+    const auto found = renamed_.find(name);
+    return found != renamed_.end() ? found->second : name;
+  }
+
+  // The file's name of a tensor that is read; one that is rescaled is written before its first
+  // reader.
+  std::string read(int tensor) {
+    const std::string& name = network_.tensor(tensor).name;
+    const auto found = rescaled_.find(tensor);
+    if (found != rescaled_.end() && rescaled_written_.insert(tensor).second)
+      values_->quantize(written_name(graph_name(tensor)), name,
+                        network_.tensor(tensor).quantization, found->second->name);
+    return written_name(name);
   }
 
   // Average pooling stays the operator that it is; a constant added to every channel does not,
@@ -122,9 +155,15 @@ class Writer {
     for (std::string& output : outputs) {
       if (tensors_.count(output) != 0) output += "_float";
     }
+    const auto layer = layers_.find(node.name);
     for (std::string& input : inputs) {
-      const auto found = renamed_.find(input);
-      if (found != renamed_.end()) input = found->second;
+      const std::string given = input;
+      if (layer != layers_.end()) {
+        for (const int ifmap : layer->second->ifmaps) {
+          if (graph_name(ifmap) == given) input = read(ifmap);
+        }
+      }
+      input = written_name(input);
     }
     const auto matmul = matmuls_.find(node.name);
     if (matmul != matmuls_.end()) {
@@ -159,12 +198,10 @@ class Writer {
   }
 
   // The file's name of the layer's ifmap: a constant may be the node's first input.
-  std::string ifmap_of(const GraphNode& node, const QuantizedLayer& layer) const {
-    const std::string& name = network_.tensor(layer.ifmaps[0]).name;
+  std::string ifmap_of(const GraphNode& node, const QuantizedLayer& layer) {
+    const std::string& name = graph_name(layer.ifmaps[0]);
     for (const std::string& input : node.inputs) {
-      if (input != name) continue;
-      const auto found = renamed_.find(input);
-      return found != renamed_.end() ? found->second : input;
+      if (input == name) return read(layer.ifmaps[0]);
     }
     throw std::logic_error("onnx_writer: node '" + node.name + "' does not read its ifmap");
   }
@@ -250,7 +287,9 @@ class Writer {
   ModelBuilder model_;
   std::unique_ptr<QuantizedValues> values_;
   std::map<std::string, const QuantizedTensor*> tensors_;
-  std::map<std::string, const QuantizedLayer*> matmuls_;
+  std::map<std::string, const QuantizedLayer*> layers_, matmuls_;
+  std::map<int, const QuantizedLayer*> rescaled_;  // by the tensor that they write
+  std::set<int> rescaled_written_;
   std::map<std::string, std::string> renamed_;
   std::set<const GraphNode*> written_;
   std::set<std::string> copied_;  // constants

@@ -13,12 +13,13 @@ class QcdqValues : public QuantizedValues {
  public:
   explicit QcdqValues(ModelBuilder& model) : model_(model) {}
 
-  void quantize(const std::string& from, const std::string& to,
-                const TensorQuantization& q) override {
+  void quantize(const std::string& from, const std::string& to, const TensorQuantization& q,
+                const std::string& node) override {
     const std::string scale = to + "_scale", zero_point = to + "_zero_point", codes = to + "_codes";
     model_.add_float(scale, q.scale);
     model_.add_codes(zero_point, q.format, {}, {q.zero_point});
-    model_.add_node("QuantizeLinear", to + "_QuantizeLinear", {from, scale, zero_point}, {codes});
+    model_.add_node("QuantizeLinear", node.empty() ? to + "_QuantizeLinear" : node,
+                    {from, scale, zero_point}, {codes});
     model_.add_node("DequantizeLinear", to + "_DequantizeLinear",
                     {clip(codes, q.format), scale, zero_point}, {to});
   }

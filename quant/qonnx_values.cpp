@@ -20,11 +20,11 @@ class QonnxValues : public QuantizedValues {
     model_.import_domain(kDomain, kVersion);
   }
 
-  void quantize(const std::string& from, const std::string& to,
-                const TensorQuantization& q) override {
+  void quantize(const std::string& from, const std::string& to, const TensorQuantization& q,
+                const std::string& node) override {
     model_.add_float(to + "_scale", q.scale);
     model_.add_float(to + "_zero_point", static_cast<float>(q.zero_point));
-    add_quant(from, to, q.format.bits, q.format.is_signed);
+    add_quant(from, to, q.format.bits, q.format.is_signed, node);
   }
 
   std::string weights(const QuantizedLayer& layer, const Shape& shape, size_t axis) override {
@@ -91,9 +91,10 @@ class QonnxValues : public QuantizedValues {
   }
 
   // Scale and zero point are constants <to>_scale and <to>_zero_point.
-  void add_quant(const std::string& from, const std::string& to, int bits, bool is_signed) {
+  void add_quant(const std::string& from, const std::string& to, int bits, bool is_signed,
+                 const std::string& name = {}) {
     model_.add_float(to + "_bits", static_cast<float>(bits));
-    auto* node = model_.add_node("Quant", to + "_Quant",
+    auto* node = model_.add_node("Quant", name.empty() ? to + "_Quant" : name,
                                  {from, to + "_scale", to + "_zero_point", to + "_bits"}, {to});
     node->set_domain(kDomain);
     ModelBuilder::set_integer(node, "signed", is_signed);

@@ -6,6 +6,9 @@
 #include <cmath>
 
 #include "core/error.h"
+#include "quant/activation_range.h"
+#include "quant/tensor_bits.h"
+#include "quant/weight_range.h"
 
 namespace widthwise {
 namespace {
@@ -13,13 +16,6 @@ namespace {
 [[noreturn]] void refuse(const std::string& where, const std::string& field,
                          const std::string& problem, const std::string& fix) {
   throw InputError({.file = "", .where = where, .field = field, .problem = problem, .fix = fix});
-}
-
-// Where the codes of a tensor come from when it has no range of its own.
-bool keeps_quantization(const FloatLayer& layer) {
-  const bool moves =
-      std::holds_alternative<MoveWorkload>(layer.workload) && layer.inputs.size() == 1;
-  return moves || std::holds_alternative<MaxPoolWorkload>(layer.workload);
 }
 
 bool is_power_of_two(float value) {
@@ -38,21 +34,19 @@ class Quantizer {
  public:
   Quantizer(const FloatNetwork& network, const Statistics& statistics,
             const QuantizationConfig& config)
-      : network_(network),
-        statistics_(statistics),
-        config_(config),
-        bits_(network.tensors.size(), 0) {}
+      : network_(network), statistics_(statistics), config_(config) {}
 
   QuantizedNetwork run() {
     check_config();
-    choose_bits();
+    bits_ = tensor_bits(network_, config_);
     result_.name = network_.name;
     result_.input = network_.input;
     result_.output = network_.output;
     for (const FloatTensor& tensor : network_.tensors)
       result_.tensors.push_back({tensor.name, tensor.shape, {}});
     quantize_tensor(network_.input);
-    for (const FloatLayer& layer : network_.layers) quantize_layer(layer);
+    for (size_t i = 0; i < network_.layers.size(); ++i)
+      quantize_layer(network_.layers[i], bits_.of_ifmap[i]);
     return std::move(result_);
   }
 
@@ -61,7 +55,6 @@ class Quantizer {
   TensorQuantization& quantization(int index) {
     return result_.tensors[static_cast<size_t>(index)].quantization;
   }
-  int& bits(int index) { return bits_[static_cast<size_t>(index)]; }
 
   void check_config() const {
     const auto check = [](int bits, int most, const std::string& field) {
@@ -72,7 +65,10 @@ class Quantizer {
     check(config_.ifmap.bits, 8, "ifmap bits");
     check(config_.weight.bits, 8, "weight bits");
     check(config_.output_bits, 16, "output bits");
-    if (config_.weights == Symmetry::kSymmetric && !config_.weight.is_signed) {
+    if (config_.elementwise_bits) check(*config_.elementwise_bits, 8, "element-wise bits");
+    if (config_.first_last_bits) check(*config_.first_last_bits, 8, "first and last bits");
+    check_ranges();
+    if (config_.weights != Symmetry::kAsymmetric && !config_.weight.is_signed) {
       refuse("quantization", "weight",
              "is unsigned and symmetric, so negative weights have no code",
              "make the weights signed or asymmetric");
@@ -97,36 +93,21 @@ class Quantizer {
     }
   }
 
-  // Bits that a matmul wants of its ifmap travel back through layers that only move codes.
-  void choose_bits() {
-    bits(network_.output) = config_.output_bits;
-    for (auto layer = network_.layers.rbegin(); layer != network_.layers.rend(); ++layer) {
-      for (const int input : layer->inputs) {
-        int wanted = 0;
-        if (keeps_quantization(*layer)) {
-          wanted = bits(layer->output);
-        } else if (std::holds_alternative<MatmulWorkload>(layer->workload)) {
-          const auto found = config_.layers.find(layer->name);
-          wanted = found == config_.layers.end() ? config_.ifmap.bits
-                                                 : found->second.ifmap.value_or(config_.ifmap.bits);
-        }
-        if (wanted == 0) continue;
-        if (bits(input) != 0 && bits(input) != wanted) {
-          refuse("tensor '" + tensor(input).name + "'", "bits",
-                 fmt::format("are {} for one reader and {} for layer '{}'", bits(input), wanted,
-                             layer->name),
-                 "give all layers that read this tensor the same ifmap bits");
-        }
-        bits(input) = wanted;
-      }
-    }
-    for (int& b : bits_) {
-      if (b == 0) b = config_.ifmap.bits;
-    }
+  void check_ranges() const {
+    const auto percent = [](double value, const std::string& what) {
+      if (!(value > 0 && value <= 100))
+        refuse("quantization", what + " percentile",
+               fmt::format("is {}, allowed above 0 and up to 100", value), "99.99 is usual");
+    };
+    percent(config_.activation_range.percentile, "activation");
+    percent(config_.weight_range.percentile, "weight");
+    if (!(config_.activation_range.n_stds > 0))
+      refuse("quantization", "n_stds",
+             fmt::format("is {}, allowed above 0", config_.activation_range.n_stds), "3 is usual");
   }
 
-  void quantize_tensor(int index) {
-    const std::string& name = tensor(index).name;
+  // Scale and format of a tensor's codes at this many bits.
+  TensorQuantization own_quantization(const std::string& name, int bits) const {
     const auto found = statistics_.find(name);
     if (found == statistics_.end())
       refuse("statistics", "tensor '" + name + "'", "is missing", "calibrate this network again");
@@ -140,24 +121,58 @@ class Quantizer {
               s.min, s.max),
           "calibrate this network again");
     }
-    const IntegerFormat format{bits(index), config_.ifmap.is_signed};
-    if (config_.activations == Symmetry::kSymmetric && !format.is_signed && s.min < 0) {
+    const bool symmetric = config_.activations != Symmetry::kAsymmetric;
+    const bool is_unsigned = symmetric && config_.unsigned_activations && s.min >= 0;
+    const IntegerFormat format{bits, config_.ifmap.is_signed && !is_unsigned};
+    if (symmetric && !format.is_signed && s.min < 0) {
       refuse("tensor '" + name + "'", "ifmap",
              fmt::format("is unsigned and symmetric, but the tensor reaches {}", s.min),
              "use asymmetric or signed activations");
     }
-    quantization(index) =
-        range_quantization(static_cast<float>(s.min), static_cast<float>(s.max), format,
-                           config_.activations, config_.power_of_two_scales);
+    const RealRange range = activation_range(name, s, config_.activation_range, format,
+                                             config_.activations, config_.power_of_two_scales);
+    return range_quantization(range.low, range.high, format, config_.activations,
+                              config_.power_of_two_scales);
   }
 
-  void quantize_layer(const FloatLayer& layer) {
+  void quantize_tensor(int index) {
+    quantization(index) =
+        own_quantization(tensor(index).name, bits_.of_tensor[static_cast<size_t>(index)]);
+  }
+
+  // The tensor's codes at fewer bits: of a layer of their own, made for the first reader.
+  int rescaled(int index, int bits) {
+    const auto known = rescaled_.find({index, bits});
+    if (known != rescaled_.end()) return known->second;
+    const std::string name = fmt::format("{}_{}_bits", tensor(index).name, bits);
+    // Data movement has no range of its own: that of the tensor whose codes are moved.
+    int origin = index;
+    for (auto layer = network_.layers.rbegin(); layer != network_.layers.rend(); ++layer) {
+      if (layer->output == origin && keeps_quantization(*layer)) origin = layer->inputs[0];
+    }
+    const TensorQuantization q = own_quantization(tensor(origin).name, bits);
+    QuantizedLayer out;
+    out.name = name + "_QuantizeLinear";
+    out.operator_type = "Identity";
+    out.workload = ElementwiseWorkload{ElementwiseWorkload::Kind::kClamp, tensor(index).elements()};
+    out.ifmaps = {index};
+    out.ofmap = static_cast<int>(result_.tensors.size());
+    out.q_min = static_cast<int32_t>(q.format.min());
+    out.q_max = static_cast<int32_t>(q.format.max());
+    result_.tensors.push_back({name, tensor(index).shape, q});
+    result_.layers.push_back(std::move(out));
+    return rescaled_[{index, bits}] = result_.layers.back().ofmap;
+  }
+
+  void quantize_layer(const FloatLayer& layer, int ifmap_bits) {
     QuantizedLayer out;
     out.name = layer.name;
     out.operator_type = layer.operator_type;
     out.workload = layer.workload;
     out.ifmaps = layer.inputs;
     out.ofmap = layer.output;
+    if (ifmap_bits < bits_.of_tensor[static_cast<size_t>(layer.inputs[0])])
+      out.ifmaps[0] = rescaled(layer.inputs[0], ifmap_bits);
     if (keeps_quantization(layer)) {
       quantization(layer.output) = quantization(layer.inputs[0]);
     } else {
@@ -189,49 +204,53 @@ class Quantizer {
       out.weights.assign(channels * length, 1);
       out.weight_scales = {unit_scale};
     } else {
-      const auto found = config_.layers.find(layer.name);
       out.weight_format = config_.weight;
-      if (found != config_.layers.end())
-        out.weight_format.bits = found->second.weight.value_or(config_.weight.bits);
+      out.weight_format.bits = weight_bits(network_, layer, config_);
+      const int32_t least_code = least_weight_code(out.weight_format, config_.weights);
       const size_t ranges = config_.per_channel ? channels : 1,
                    size = layer.weights.size() / ranges;
       for (size_t r = 0; r < ranges; ++r) {
-        const auto begin = layer.weights.begin() + static_cast<std::ptrdiff_t>(r * size);
-        const auto [least, greatest] =
-            std::minmax_element(begin, begin + static_cast<std::ptrdiff_t>(size));
-        const TensorQuantization q = range_quantization(
-            *least, *greatest, out.weight_format, config_.weights, config_.power_of_two_scales);
+        const auto own = std::span(layer.weights).subspan(r * size, size);
+        const TensorQuantization q =
+            weight_quantization(own, config_.weight_range, out.weight_format, config_.weights,
+                                config_.power_of_two_scales);
         out.weight_scales.push_back(q.scale);
         if (config_.weights == Symmetry::kAsymmetric)
           out.weight_zero_points.push_back(q.zero_point);
-        for (size_t i = 0; i < size; ++i)
-          out.weights.push_back(quantize_value(begin[static_cast<std::ptrdiff_t>(i)], q));
+        for (const float w : own) out.weights.push_back(std::max(quantize_value(w, q), least_code));
       }
     }
-    out.bias.assign(channels, 0);
-    const double ifmap_scale = quantization(layer.inputs[0]).scale;
-    for (size_t oc = 0; oc < layer.bias.size(); ++oc) {
-      const double code = std::nearbyint(
-          layer.bias[oc] / (ifmap_scale * out.weight_scale(static_cast<int64_t>(oc))));
-      if (std::abs(code) > 2147483647.0) {
-        refuse(
-            "layer '" + layer.name + "'", "bias",
-            fmt::format("of channel {} is {:.3g} steps of its scale, allowed within int32", oc,
-                        code),
-            "the channel's weights are almost zero: prune it, or quantize the weights per tensor");
-      }
-      out.bias[oc] = static_cast<int32_t>(code);
-    }
+    out.bias = bias_codes(out, layer.bias, quantization(out.ifmaps[0]));
   }
 
   const FloatNetwork& network_;
   const Statistics& statistics_;
   const QuantizationConfig& config_;
-  std::vector<int> bits_;  // of every tensor
+  TensorBits bits_;
+  std::map<std::pair<int, int>, int> rescaled_;  // tensor and bits -> tensor
   QuantizedNetwork result_;
 };
 
 }  // namespace
+
+std::vector<int32_t> bias_codes(const QuantizedLayer& layer, std::span<const float> bias,
+                                const TensorQuantization& ifmap) {
+  const auto& workload = std::get<MatmulWorkload>(layer.workload);
+  std::vector<int32_t> codes(static_cast<size_t>(workload.window.ofmap_channels), 0);
+  const double ifmap_scale = ifmap.scale;
+  for (size_t oc = 0; oc < bias.size(); ++oc) {
+    const double code =
+        std::nearbyint(bias[oc] / (ifmap_scale * layer.weight_scale(static_cast<int64_t>(oc))));
+    if (!(std::abs(code) <= 2147483647.0)) {
+      refuse(
+          "layer '" + layer.name + "'", "bias",
+          fmt::format("of channel {} is {:.3g} steps of its scale, allowed within int32", oc, code),
+          "the channel's weights are almost zero: prune it, or quantize the weights per tensor");
+    }
+    codes[oc] = static_cast<int32_t>(code);
+  }
+  return codes;
+}
 
 QuantizedNetwork quantize(const FloatNetwork& network, const Statistics& statistics,
                           const QuantizationConfig& config) {

@@ -6,14 +6,34 @@
 #include <vector>
 
 #include "models/network.h"
+#include "quant/linear_quantization.h"
 #include "quant/quantized_network.h"
 #include "quant/statistics.h"
 
 namespace widthwise {
 
-enum class Symmetry { kSymmetric, kAsymmetric };
+// Distiller's modes are these with a format: sym (kSymmetricFull, signed), sym_restr (kSymmetric,
+// signed), asym_u and asym_s (kAsymmetric, unsigned and signed).
+enum class Symmetry { kSymmetric, kAsymmetric, kSymmetricFull };
 
-// Static post-training quantization from min/max ranges.
+// How the range of an activation is chosen (quant/activation_range.h).
+struct ActivationRange {
+  Clipping clipping = Clipping::kNone;
+  double n_stds = 3;          // of kNStd, > 0
+  double percentile = 99.99;  // of kPercentile, % of the values inside, > 0, <= 100
+};
+
+// How the range of weights is chosen (quant/weight_range.h).
+enum class WeightClipping { kMinMax, kMse, kPercentile };
+struct WeightRange {
+  WeightClipping clipping = WeightClipping::kMinMax;
+  double percentile = 99.9;  // of kPercentile, % of the weights inside, > 0, <= 100
+};
+
+// How weights become codes: each by itself, or by what the layer's output errs.
+enum class WeightRounding { kNearest, kGptq };
+
+// Static post-training quantization. As it is: from min/max ranges.
 struct QuantizationConfig {
   struct LayerBits {
     std::optional<int> ifmap, weight;
@@ -25,13 +45,27 @@ struct QuantizationConfig {
   Symmetry weights = Symmetry::kSymmetric;
   bool per_channel = true;                  // weights: one scale per output channel
   bool power_of_two_scales = false;         // round every scale up to a power of two
-  std::map<std::string, LayerBits> layers;  // by layer name, in place of the bits above
+  std::map<std::string, LayerBits> layers;  // by layer name, in place of all bits here
+  ActivationRange activation_range;
+  WeightRange weight_range;
+  // Symmetric activations: tensors without negative values get unsigned codes.
+  bool unsigned_activations = false;
+  // Of what sums, joins (Add, Concat) and average pools read, 2..8. A matmul that wants fewer reads
+  // the tensor through a layer that rescales codes, so that readers may differ. Empty: as matmuls.
+  std::optional<int> elementwise_bits;
+  std::optional<int> first_last_bits;  // of weights and ifmaps of the first and the last matmul
+  // What quantize_calibrated() does and quantize(), which has no images, does not.
+  WeightRounding rounding = WeightRounding::kNearest;
+  bool bias_correction = false, equalization = false;
 };
 
 // Scale and zero point of a range; the range is widened to include 0, so that 0 is a code.
-//   asymmetric: scale = (max - min) / (2^bits - 1), zero point = q_min - round(min / scale)
-//   symmetric, signed:   scale = max|x| / (2^(bits-1) - 1), zero point 0, least code not used
-//   symmetric, unsigned: scale = max / (2^bits - 1), zero point 0; needs min >= 0
+//   asymmetric:             scale = (max - min) / (2^bits - 1), zero point = q_min - round(min /
+//   scale) symmetric, signed:      scale = max|x| / (2^(bits-1) - 1), zero point 0, the least code
+//   is for
+//                           what is outside the range
+//   symmetric full, signed: scale = max|x| / ((2^bits - 1) / 2), zero point 0
+//   both, unsigned:         scale = max / (2^bits - 1), zero point 0; needs min >= 0
 // A range of 0 width gets scale 1. float32 division; rounding half to even.
 TensorQuantization range_quantization(float min, float max, IntegerFormat format, Symmetry symmetry,
                                       bool power_of_two_scale);
@@ -39,14 +73,19 @@ TensorQuantization range_quantization(float min, float max, IntegerFormat format
 // q = clamp(rint(x / scale) + zero_point): ONNX QuantizeLinear, in float32.
 int32_t quantize_value(float value, const TensorQuantization& quantization);
 
+// Real biases to codes at scale ifmap * weight, half to even; zeros for none. Throws InputError for
+// a code that leaves int32.
+std::vector<int32_t> bias_codes(const QuantizedLayer& layer, std::span<const float> bias,
+                                const TensorQuantization& ifmap);
+
 // Quantizes a network for a datapath.
-//   Tensors: range from `statistics`, limited by a fused ReLU or Clip. Data movement with one input
-//   and max-pooling keep their input's quantization. Bits are those of the layer that reads the
-//   tensor. Weights: range of the tensor or of each output channel. Average pooling: code 1, scale
-//   1/(taps). Bias: round half even to the scale ifmap * weight, int32.
-// Throws InputError: a tensor without statistics, statistics that are not finite or have min > max,
-// bits out of range, readers that ask for different bits, a bias that leaves int32, unknown layer
-// names.
+//   Tensors: range from `statistics`, which a fused ReLU or Clip has limited. Data movement with
+//   one input and max-pooling keep their input's quantization. Bits are those of the layer that
+//   reads the tensor. Weights: range of the tensor or of each output channel. Average pooling: code
+//   1, scale 1/(taps). Bias: round half even to the scale ifmap * weight, int32.
+// Throws InputError: a tensor without statistics (or without what its range needs), statistics that
+// are not finite or have min > max, bits out of range, readers that ask for different bits, a bias
+// that leaves int32, unknown layer names.
 QuantizedNetwork quantize(const FloatNetwork& network, const Statistics& statistics,
                           const QuantizationConfig& config);
 

@@ -10,9 +10,10 @@ namespace widthwise {
 class QuantizedValues {
  public:
   virtual ~QuantizedValues() = default;
-  // Real `from` becomes `to`, which holds codes as real numbers.
+  // Real `from` becomes `to`, which holds codes as real numbers. node: name of the one that rounds;
+  // empty: of `to`.
   virtual void quantize(const std::string& from, const std::string& to,
-                        const TensorQuantization& quantization) = 0;
+                        const TensorQuantization& quantization, const std::string& node = {}) = 0;
   // Codes of a layer's weights in this shape, which has the output channels along an axis: the
   // first or the last. Returns the real value.
   virtual std::string weights(const QuantizedLayer& layer, const Shape& shape, size_t axis) = 0;

@@ -21,9 +21,12 @@ TensorQuantization range_quantization(float min, float max, IntegerFormat format
   max = std::max(max, 0.0F);
   TensorQuantization q{.format = format};
   const bool asymmetric = symmetry == Symmetry::kAsymmetric;
-  const int64_t steps = asymmetric ? format.max() - format.min() : format.max();
+  const bool full = symmetry == Symmetry::kSymmetricFull && format.is_signed;
+  const int64_t all = format.max() - format.min();
+  const float steps =
+      full ? static_cast<float>(all) / 2 : static_cast<float>(asymmetric ? all : format.max());
   const float range = asymmetric ? max - min : std::max(max, -min);
-  q.scale = range / static_cast<float>(steps);
+  q.scale = range / steps;
   if (!(q.scale > 0) || !std::isnormal(q.scale))
     q.scale = 1;  // a constant tensor, or one below float32's range
   if (power_of_two_scale) q.scale = up_to_power_of_two(q.scale);

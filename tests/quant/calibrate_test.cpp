@@ -32,9 +32,9 @@ class Calibrate : public testing::Test {
       std::copy_n(values_.begin() + first * elements(), count * elements(), to.begin());
     };
   }
-  Statistics run(size_t threads) const {
+  Statistics run(size_t threads, Detail detail = Detail::kMoments) const {
     const tbb::global_control limit(tbb::global_control::max_allowed_parallelism, threads);
-    return calibrate(model_.network, source(), kImages, Progress::none());
+    return calibrate(model_.network, source(), kImages, Progress::none(), detail);
   }
   Model model_;
   std::vector<float> values_;
@@ -65,12 +65,85 @@ TEST_F(Calibrate, RangesAreThoseOfThePlainLoop) {
   }
 }
 
-TEST_F(Calibrate, OneAndTwoThreadsGiveTheSame) {
-  const Statistics one = run(1), two = run(2);
-  for (const auto& [name, s] : one) {
-    EXPECT_EQ(s.min, two.at(name).min) << name;
-    EXPECT_EQ(s.max, two.at(name).max) << name;
+TEST_F(Calibrate, MomentsAndHistogramsAreThoseOfThePlainLoop) {
+  const Statistics statistics = run(2, Detail::kHistograms);
+  std::vector<Values> all(statistics.size());
+  std::vector<double> min_sum(statistics.size()), max_sum(statistics.size());
+  for (int64_t i = 0; i < kImages; ++i) {
+    const Values image(values_.begin() + i * elements(), values_.begin() + (i + 1) * elements());
+    const auto tensors = run_float_reference(model_.network, image);
+    for (size_t t = 0; t < tensors.size(); ++t) {
+      all[t].insert(all[t].end(), tensors[t].begin(), tensors[t].end());
+      min_sum[t] += *std::min_element(tensors[t].begin(), tensors[t].end());
+      max_sum[t] += *std::max_element(tensors[t].begin(), tensors[t].end());
+    }
   }
+  for (size_t t = 0; t < all.size(); ++t) {
+    const FloatTensor& tensor = model_.network.tensors[t];
+    const TensorStatistics& s = statistics.at(tensor.name);
+    const auto n = static_cast<double>(all[t].size());
+    double mean = 0, square = 0, b = 0;
+    for (const double x : all[t]) mean += x / n;
+    for (const double x : all[t]) square += (x - mean) * (x - mean) / n;
+    for (const double x : all[t]) b += std::abs(x - mean) / n;
+    const double tolerance = 1e-4 * std::max(std::abs(s.min), std::abs(s.max));
+    EXPECT_NEAR(*s.mean, mean, tolerance) << tensor.name;
+    EXPECT_NEAR(*s.std, std::sqrt(square), tolerance) << tensor.name;
+    EXPECT_NEAR(*s.b, b, tolerance) << tensor.name;
+    EXPECT_NEAR(*s.avg_min, min_sum[t] / kImages, tolerance) << tensor.name;
+    EXPECT_NEAR(*s.avg_max, max_sum[t] / kImages, tolerance) << tensor.name;
+    EXPECT_EQ(s.total_numel, kImages * tensor.elements());
+    EXPECT_EQ(s.shape[0], kImages % 16);
+    ASSERT_EQ(s.histogram->counts.size(), 2048u);
+    EXPECT_EQ(s.histogram->low, s.min);
+    EXPECT_EQ(s.histogram->high, s.max);
+    // The share of values below each sixteenth of the range, within a bin at its border.
+    std::sort(all[t].begin(), all[t].end());
+    const double bin = (s.max - s.min) / 2048;
+    int64_t below = 0;
+    for (size_t i = 0; i < 2048; ++i) {
+      if (i % 128 == 0) {
+        const double border = s.min + static_cast<double>(i) * bin;
+        const auto at = [&](double x) {
+          return std::lower_bound(all[t].begin(), all[t].end(), x) - all[t].begin();
+        };
+        EXPECT_GE(below, at(border - bin)) << tensor.name << ", bin " << i;
+        if (i > 0) {
+          EXPECT_LE(below, at(border + bin)) << tensor.name << ", bin " << i;
+        }
+      }
+      below += s.histogram->counts[i];
+    }
+    EXPECT_EQ(below, s.total_numel);
+  }
+}
+
+TEST_F(Calibrate, OneAndTwoThreadsGiveTheSame) {
+  const Statistics one = run(1, Detail::kHistograms), two = run(2, Detail::kHistograms);
+  for (const auto& [name, s] : one) {
+    const TensorStatistics& other = two.at(name);
+    EXPECT_EQ(s.min, other.min) << name;
+    EXPECT_EQ(s.max, other.max) << name;
+    EXPECT_EQ(s.mean, other.mean) << name;
+    EXPECT_EQ(s.std, other.std) << name;
+    EXPECT_EQ(s.b, other.b) << name;
+    EXPECT_EQ(s.avg_min, other.avg_min) << name;
+    EXPECT_EQ(s.histogram->counts, other.histogram->counts) << name;
+  }
+}
+
+TEST_F(Calibrate, ASmallSpreadAboutAGreatMeanIsKept) {
+  FloatNetwork network;
+  network.name = "input only";
+  network.tensors = {{"x", {2}}};
+  network.input = network.output = 0;
+  const ImageSource wide = [](int64_t first, int64_t count, std::span<float> to) {
+    for (int64_t i = 0; i < 2 * count; ++i)
+      to[static_cast<size_t>(i)] = 1e6F + static_cast<float>((first * 2 + i) % 2);
+  };
+  const Statistics s = calibrate(network, wide, 200, Progress::none());
+  EXPECT_EQ(s.at("x").std, 0.5);
+  EXPECT_EQ(s.at("x").mean, 1e6 + 0.5);
 }
 
 TEST_F(Calibrate, EveryImageIsVisitedOnce) {

@@ -66,6 +66,10 @@ class RandomNetwork {
     c.activations = c.ifmap.is_signed && one_in(2) ? Symmetry::kSymmetric : Symmetry::kAsymmetric;
     c.per_channel = c.weights == Symmetry::kSymmetric ? !one_in(3) : one_in(5);
     c.power_of_two_scales = one_in(4);
+    if (one_in(3)) c.elementwise_bits = any(2, 8);
+    if (one_in(3)) c.first_last_bits = any(2, 8);
+    if (c.first_last_bits && !c.elementwise_bits) c.elementwise_bits = 8;
+    c.unsigned_activations = one_in(3);
     for (const FloatLayer& layer : model.network.layers) {
       if (!std::holds_alternative<MatmulWorkload>(layer.workload) || !one_in(8)) continue;
       c.layers[layer.name].weight = any(2, 8);

@@ -1,0 +1,180 @@
+#include "quant/layer_moments.h"
+
+#include <tbb/enumerable_thread_specific.h>
+#include <tbb/parallel_for.h>
+
+#include <algorithm>
+#include <numeric>
+#include <random>
+
+#include "models/float_product.h"
+#include "quant/batch_slots.h"
+
+namespace widthwise {
+namespace {
+
+constexpr int64_t kMostPixels = 256;          // per image
+constexpr int64_t kMostRowFloats = 16 << 20;  // of one network's samples of one round
+constexpr int64_t kRoundImages = kBatchSlots * kBatchImages;
+
+class MomentSums {
+ public:
+  MomentSums(const MatmulWorkload& workload, bool covariances)
+      : workload_(workload), covariances_(covariances) {
+    const Window& w = workload.window;
+    groups_ = workload.groups;
+    length_ = workload.reduction_length();
+    width_ = groups_ * length_;
+    pixels_ = std::min({w.ofmap_pixels(), kMostPixels,
+                        std::max<int64_t>(kMostRowFloats / (kRoundImages * width_), 1)});
+    real_sums_.resize(static_cast<size_t>(width_));
+    sums_.resize(static_cast<size_t>(width_));
+    if (covariances) {
+      products_.resize(static_cast<size_t>(width_ * length_));
+      cross_.resize(static_cast<size_t>(width_ * length_));
+    }
+    for (auto* rows : {&real_rows_, &rows_})
+      rows->resize(static_cast<size_t>(kRoundImages * pixels_ * width_));
+  }
+
+  // Image `slot` of the round: its values in the two networks.
+  void take(int64_t slot, int64_t image, const float* real, const float* quantized) {
+    std::vector<int64_t> chosen(static_cast<size_t>(workload_.window.ofmap_pixels()));
+    std::iota(chosen.begin(), chosen.end(), 0);
+    if (std::ssize(chosen) > pixels_) {
+      std::mt19937 random(static_cast<uint32_t>(image));
+      for (int64_t i = 0; i < pixels_; ++i) {
+        const auto left = static_cast<uint32_t>(std::ssize(chosen) - i);
+        std::swap(chosen[static_cast<size_t>(i)], chosen[static_cast<size_t>(i + random() % left)]);
+      }
+    }
+    for (int64_t i = 0; i < pixels_; ++i) {
+      const int64_t row = (slot * pixels_ + i) * width_;
+      gather(real, chosen[static_cast<size_t>(i)], real_rows_.data() + row);
+      gather(quantized, chosen[static_cast<size_t>(i)], rows_.data() + row);
+    }
+  }
+
+  // Adds the round's samples.
+  void add(int64_t images) {
+    const int64_t rows = images * pixels_;
+    samples_ += rows;
+    for (int64_t r = 0; r < rows; ++r) {
+      for (int64_t i = 0; i < width_; ++i) {
+        real_sums_[static_cast<size_t>(i)] += real_rows_[static_cast<size_t>(r * width_ + i)];
+        sums_[static_cast<size_t>(i)] += rows_[static_cast<size_t>(r * width_ + i)];
+      }
+    }
+    if (!covariances_) return;
+    constexpr int64_t kTile = 64;  // rows of a product that a thread makes at a time
+    const int64_t tiles = (length_ + kTile - 1) / kTile;
+    tbb::parallel_for(int64_t{0}, groups_ * tiles, [&](int64_t task) {
+      const int64_t group = task / tiles, first = task % tiles * kTile;
+      const int64_t count = std::min(kTile, length_ - first), column = group * length_;
+      std::vector<float> product(static_cast<size_t>(count * length_));
+      for (const bool cross : {false, true}) {
+        transposed_product((cross ? real_rows_ : rows_).data() + column + first,
+                           rows_.data() + column, rows, width_, count, length_, product.data());
+        double* to = (cross ? cross_ : products_).data() + (column + first) * length_;
+        for (size_t i = 0; i < product.size(); ++i) to[i] += static_cast<double>(product[i]);
+      }
+    });
+  }
+
+  LayerMoments result() const {
+    LayerMoments m;
+    m.groups = groups_;
+    m.length = length_;
+    m.samples = samples_;
+    const auto n = static_cast<double>(samples_);
+    for (size_t i = 0; i < sums_.size(); ++i) {
+      m.real_mean.push_back(real_sums_[i] / n);
+      m.mean.push_back(sums_[i] / n);
+    }
+    const auto centred = [&](const std::vector<double>& products, const std::vector<double>& left) {
+      std::vector<double> out(products.size());
+      const auto length = static_cast<size_t>(length_);
+      for (size_t row = 0; row < left.size() && !out.empty(); ++row) {
+        const size_t first = row / length * length;
+        for (size_t col = 0; col < length; ++col)
+          out[row * length + col] =
+              products[row * length + col] / n - left[row] * m.mean[first + col];
+      }
+      return out;
+    };
+    m.covariance = centred(products_, m.mean);
+    m.cross_covariance = centred(cross_, m.real_mean);
+    return m;
+  }
+
+ private:
+  void gather(const float* ifmap, int64_t pixel, float* row) const {
+    const Window& w = workload_.window;
+    const int64_t top = pixel / w.ofmap_cols * w.stride_rows - w.pad_top,
+                  left = pixel % w.ofmap_cols * w.stride_cols - w.pad_left;
+    for (int64_t c = 0; c < w.ifmap_channels; ++c) {
+      for (int64_t i = 0; i < w.kernel_rows; ++i) {
+        const int64_t y = top + i * w.dilation_rows;
+        for (int64_t j = 0; j < w.kernel_cols; ++j) {
+          const int64_t x = left + j * w.dilation_cols;
+          const bool inside = y >= 0 && y < w.ifmap_rows && x >= 0 && x < w.ifmap_cols;
+          *row++ = inside ? ifmap[(c * w.ifmap_rows + y) * w.ifmap_cols + x] : 0;
+        }
+      }
+    }
+  }
+
+  const MatmulWorkload& workload_;
+  bool covariances_;
+  int64_t groups_ = 1, length_ = 0, width_ = 0, pixels_ = 0, samples_ = 0;
+  std::vector<float> real_rows_, rows_;  // [images of a round * pixels, groups * length]
+  std::vector<double> real_sums_, sums_, products_, cross_;
+};
+
+}  // namespace
+
+FloatNetwork part_before(const FloatNetwork& network, int tensor) {
+  std::vector<bool> needed(network.tensors.size());
+  needed[static_cast<size_t>(tensor)] = true;
+  FloatNetwork part;
+  part.name = network.name;
+  part.tensors = network.tensors;
+  part.input = network.input;
+  part.output = tensor;
+  for (auto layer = network.layers.rbegin(); layer != network.layers.rend(); ++layer) {
+    if (!needed[static_cast<size_t>(layer->output)]) continue;
+    for (const int input : layer->inputs) needed[static_cast<size_t>(input)] = true;
+    part.layers.push_back(*layer);
+  }
+  std::reverse(part.layers.begin(), part.layers.end());
+  return part;
+}
+
+LayerMoments layer_moments(const MatmulWorkload& workload, const FloatNetwork& real,
+                           const FakeQuantizedNetwork& quantized, const ImageSource& source,
+                           int64_t images, bool covariances) {
+  MomentSums sums(workload, covariances);
+  tbb::enumerable_thread_specific<FloatExecutor> real_executors(
+      [&] { return FloatExecutor(real, kBatchImages); });
+  tbb::enumerable_thread_specific<FloatExecutor> executors(
+      [&] { return FloatExecutor(quantized.network, kBatchImages, quantized.tensors); });
+  const int64_t in = real.tensor(real.input).elements(),
+                elements = workload.window.ifmap_elements();
+  for (int64_t round = 0; round < images; round += kRoundImages) {
+    const int64_t count = std::min(kRoundImages, images - round);
+    tbb::parallel_for(int64_t{0}, (count + kBatchImages - 1) / kBatchImages, [&](int64_t batch) {
+      const int64_t first = batch * kBatchImages,
+                    n = std::min<int64_t>(kBatchImages, count - first);
+      std::vector<float> values(static_cast<size_t>(n * in));
+      source(round + first, n, values);
+      const auto x = real_executors.local().run(values, static_cast<int>(n));
+      const auto y = executors.local().run(values, static_cast<int>(n));
+      for (int64_t i = 0; i < n; ++i)
+        sums.take(first + i, round + first + i, x.data() + i * elements, y.data() + i * elements);
+    });
+    sums.add(count);
+  }
+  return sums.result();
+}
+
+}  // namespace widthwise

@@ -1,0 +1,157 @@
+#include "quant/quantize_calibrated.h"
+
+#include <tbb/parallel_for.h>
+
+#include <map>
+
+#include "quant/equalize.h"
+#include "quant/fake_quantized.h"
+#include "quant/layer_moments.h"
+#include "quant/tensor_bits.h"
+#include "quant/weight_range.h"
+#include "quant/weight_rounding.h"
+
+namespace widthwise {
+namespace {
+
+class Refiner {
+ public:
+  Refiner(const FloatNetwork& real, QuantizedNetwork& network, const ImageSource& source,
+          int64_t images, const QuantizationConfig& config)
+      : real_(real),
+        network_(network),
+        source_(source),
+        images_(images),
+        config_(config),
+        fake_(fake_quantized(network)) {
+    for (const FloatLayer& layer : real.layers) real_layers_[layer.name] = &layer;
+  }
+
+  void run(Progress& progress) {
+    progress.begin("rounding weights", std::ssize(network_.layers), "layers");
+    for (size_t i = 0; i < network_.layers.size(); ++i) {
+      const auto found = real_layers_.find(network_.layers[i].name);
+      if (found != real_layers_.end() && has_weights(*found->second))
+        refine(*found->second, network_.layers[i], fake_.network.layers[i]);
+      progress.advance(1);
+    }
+    progress.end();
+  }
+
+ private:
+  void refine(const FloatLayer& real, QuantizedLayer& layer, FloatLayer& fake) {
+    const auto& workload = std::get<MatmulWorkload>(layer.workload);
+    const bool rounds = config_.rounding == WeightRounding::kGptq;
+    const LayerMoments moments = layer_moments(
+        workload, part_before(real_, real.inputs[0]),
+        {part_before(fake_.network, layer.ifmaps[0]), fake_.tensors}, source_, images_, rounds);
+    if (rounds) round(real, layer, workload, moments);
+    if (config_.bias_correction) correct_bias(real, layer, workload, moments);
+    fake.weights = real_weights(layer);
+    fake.bias = real_bias(layer, network_.tensor(layer.ifmaps[0]).quantization);
+  }
+
+  void round(const FloatLayer& real, QuantizedLayer& layer, const MatmulWorkload& workload,
+             const LayerMoments& m) const {
+    const int64_t length = m.length, channels = workload.group_ofmap_channels();
+    const int32_t least = least_weight_code(layer.weight_format, config_.weights);
+    tbb::parallel_for(int64_t{0}, m.groups, [&](int64_t group) {
+      const auto of_group = [&](const std::vector<double>& all) {
+        return std::span(all).subspan(static_cast<size_t>(group * length * length),
+                                      static_cast<size_t>(length * length));
+      };
+      std::vector<double> hessian(of_group(m.covariance).begin(), of_group(m.covariance).end()),
+          cross(of_group(m.cross_covariance).begin(), of_group(m.cross_covariance).end());
+      if (!config_.bias_correction) add_means(m, group, hessian, cross);
+      const LeastErrorRounding rounding(hessian, length);
+      tbb::parallel_for(group * channels, (group + 1) * channels, [&](int64_t oc) {
+        const auto first = real.weights.begin() + oc * length;
+        const std::vector<double> given(first, first + length);
+        const std::vector<double> wanted = rounding.compensated(given, cross);
+        const TensorQuantization q{layer.weight_format, layer.weight_scale(oc),
+                                   layer.weight_zero_point(oc)};
+        const std::vector<int32_t> codes = rounding.round(wanted, q, least);
+        std::copy(codes.begin(), codes.end(), layer.weights.begin() + oc * length);
+      });
+    });
+  }
+
+  // Second moments in place of covariances: the bias will not take up an error's mean.
+  static void add_means(const LayerMoments& m, int64_t group, std::vector<double>& hessian,
+                        std::vector<double>& cross) {
+    const auto length = static_cast<size_t>(m.length);
+    const size_t first = static_cast<size_t>(group) * length;
+    for (size_t i = 0; i < length; ++i) {
+      for (size_t j = 0; j < length; ++j) {
+        hessian[i * length + j] += m.mean[first + i] * m.mean[first + j];
+        cross[i * length + j] += m.real_mean[first + i] * m.mean[first + j];
+      }
+    }
+  }
+
+  void correct_bias(const FloatLayer& real, QuantizedLayer& layer, const MatmulWorkload& workload,
+                    const LayerMoments& m) const {
+    const std::vector<float> weights = real_weights(layer);
+    std::vector<float> bias = real.bias;
+    bias.resize(static_cast<size_t>(workload.window.ofmap_channels));
+    for (int64_t oc = 0; oc < workload.window.ofmap_channels; ++oc) {
+      const int64_t first = oc / workload.group_ofmap_channels() * m.length;
+      double shift = 0;
+      for (int64_t i = 0; i < m.length; ++i) {
+        const auto w = static_cast<size_t>(oc * m.length + i), x = static_cast<size_t>(first + i);
+        shift += static_cast<double>(real.weights[w]) * m.real_mean[x] -
+                 static_cast<double>(weights[w]) * m.mean[x];
+      }
+      bias[static_cast<size_t>(oc)] += static_cast<float>(shift);
+    }
+    layer.bias = bias_codes(layer, bias, network_.tensor(layer.ifmaps[0]).quantization);
+  }
+
+  const FloatNetwork& real_;
+  QuantizedNetwork& network_;
+  const ImageSource& source_;
+  int64_t images_;
+  const QuantizationConfig& config_;
+  FakeQuantizedNetwork fake_;  // of network_ as it is
+  std::map<std::string, const FloatLayer*> real_layers_;
+};
+
+bool needs_histograms(Clipping clipping) {
+  return clipping == Clipping::kLaplace || clipping == Clipping::kPercentile ||
+         clipping == Clipping::kKl || clipping == Clipping::kMse;
+}
+
+}  // namespace
+
+QuantizedNetwork quantize_calibrated(const FloatNetwork& given, const ImageSource& source,
+                                     int64_t images, const QuantizationConfig& config,
+                                     Progress& progress) {
+  FloatNetwork network = given;
+  if (config.equalization) equalize(network);
+  const bool histograms = needs_histograms(config.activation_range.clipping);
+  progress.begin("calibration", images * (histograms ? 2 : 1), "images");
+  const Statistics statistics = calibrate(network, source, images, progress,
+                                          histograms ? Detail::kHistograms : Detail::kMoments);
+  progress.end();
+  QuantizedNetwork quantized = quantize(network, statistics, config);
+  if (config.rounding != WeightRounding::kNearest || config.bias_correction)
+    Refiner(network, quantized, source, images, config).run(progress);
+  return quantized;
+}
+
+QuantizationConfig calibrated_config(IntegerFormat ifmap, IntegerFormat weight) {
+  QuantizationConfig config;
+  config.ifmap = ifmap;
+  config.weight = weight;
+  config.weights = weight.is_signed ? Symmetry::kSymmetric : Symmetry::kAsymmetric;
+  config.per_channel = weight.is_signed;
+  config.activation_range.clipping = Clipping::kMse;
+  config.weight_range.clipping = WeightClipping::kMse;
+  config.rounding = WeightRounding::kGptq;
+  config.bias_correction = true;
+  config.elementwise_bits = 8;
+  config.first_last_bits = 8;
+  return config;
+}
+
+}  // namespace widthwise

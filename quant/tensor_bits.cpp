@@ -1,0 +1,112 @@
+#include "quant/tensor_bits.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "core/error.h"
+
+namespace widthwise {
+namespace {
+
+bool is_end(const FloatNetwork& network, const FloatLayer& layer) {
+  const FloatLayer *first = nullptr, *last = nullptr;
+  for (const FloatLayer& one : network.layers) {
+    if (!has_weights(one)) continue;
+    if (first == nullptr) first = &one;
+    last = &one;
+  }
+  return &layer == first || &layer == last;
+}
+
+// Sums, and tensors that are joined: every input is rescaled to the output's codes.
+bool joins(const FloatLayer& layer) {
+  const auto* elementwise = std::get_if<ElementwiseWorkload>(&layer.workload);
+  return layer.inputs.size() > 1 &&
+         (elementwise != nullptr || std::holds_alternative<MoveWorkload>(layer.workload));
+}
+
+class Chooser {
+ public:
+  Chooser(const FloatNetwork& network, const QuantizationConfig& config)
+      : network_(network), config_(config), bits_(network.tensors.size(), 0) {}
+
+  TensorBits run() {
+    bits(network_.output) = config_.output_bits;
+    // What readers want travels back through layers that only move codes.
+    for (auto layer = network_.layers.rbegin(); layer != network_.layers.rend(); ++layer) {
+      for (const int input : layer->inputs) want(input, wanted(*layer), *layer);
+    }
+    for (int& b : bits_) {
+      if (b == 0) b = config_.ifmap.bits;
+    }
+    TensorBits found;
+    for (const FloatLayer& layer : network_.layers) {
+      const int given = bits(layer.inputs[0]);
+      if (keeps_quantization(layer)) bits(layer.output) = given;
+      found.of_ifmap.push_back(has_weights(layer) ? std::min(wanted(layer), given) : given);
+    }
+    found.of_tensor = bits_;
+    return found;
+  }
+
+ private:
+  int& bits(int index) { return bits_[static_cast<size_t>(index)]; }
+
+  int wanted(const FloatLayer& layer) {  // 0: anything
+    if (keeps_quantization(layer)) return bits(layer.output);
+    if (joins(layer)) return config_.elementwise_bits.value_or(0);
+    if (!std::holds_alternative<MatmulWorkload>(layer.workload)) return 0;
+    const auto found = config_.layers.find(layer.name);
+    if (found != config_.layers.end() && found->second.ifmap) return *found->second.ifmap;
+    if (!has_weights(layer)) return config_.elementwise_bits.value_or(config_.ifmap.bits);
+    const bool end = config_.first_last_bits && is_end(network_, layer);
+    return end ? *config_.first_last_bits : config_.ifmap.bits;
+  }
+
+  void want(int tensor, int wanted_bits, const FloatLayer& reader) {
+    int& known = bits(tensor);
+    if (wanted_bits == 0 || tensor == network_.output) return;
+    if (known != 0 && known != wanted_bits && !config_.elementwise_bits) {
+      throw InputError({.file = "",
+                        .where = "tensor '" + network_.tensor(tensor).name + "'",
+                        .field = "bits",
+                        .problem = fmt::format("are {} for one reader and {} for layer '{}'", known,
+                                               wanted_bits, reader.name),
+                        .fix = "give all layers that read this tensor the same ifmap bits, or set "
+                               "the bits of element-wise layers, so that codes are rescaled"});
+    }
+    known = std::max(known, wanted_bits);
+  }
+
+  const FloatNetwork& network_;
+  const QuantizationConfig& config_;
+  std::vector<int> bits_;  // of every tensor
+};
+
+}  // namespace
+
+bool keeps_quantization(const FloatLayer& layer) {
+  const bool moves =
+      std::holds_alternative<MoveWorkload>(layer.workload) && layer.inputs.size() == 1;
+  return moves || std::holds_alternative<MaxPoolWorkload>(layer.workload);
+}
+
+bool has_weights(const FloatLayer& layer) {
+  const auto* matmul = std::get_if<MatmulWorkload>(&layer.workload);
+  return matmul != nullptr && !matmul->unit_weights;
+}
+
+TensorBits tensor_bits(const FloatNetwork& network, const QuantizationConfig& config) {
+  return Chooser(network, config).run();
+}
+
+int weight_bits(const FloatNetwork& network, const FloatLayer& layer,
+                const QuantizationConfig& config) {
+  const auto found = config.layers.find(layer.name);
+  if (found != config.layers.end() && found->second.weight) return *found->second.weight;
+  return config.first_last_bits && is_end(network, layer) ? *config.first_last_bits
+                                                          : config.weight.bits;
+}
+
+}  // namespace widthwise

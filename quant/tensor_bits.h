@@ -1,0 +1,29 @@
+#pragma once
+#include <vector>
+
+#include "quant/quantize.h"
+
+namespace widthwise {
+
+// Where the codes of a tensor come from when it has no range of its own: data movement with one
+// input, and max-pooling.
+bool keeps_quantization(const FloatLayer& layer);
+// A convolution or product whose weights become codes; not an average pool.
+bool has_weights(const FloatLayer& layer);
+
+// Bits of every tensor, and of what each layer reads of its first input: fewer where it reads it
+// through a rescaling layer.
+struct TensorBits {
+  std::vector<int> of_tensor;
+  std::vector<int> of_ifmap;  // per layer
+};
+
+// Throws InputError for readers of one tensor that ask for different bits, unless elementwise_bits
+// says what it has.
+TensorBits tensor_bits(const FloatNetwork& network, const QuantizationConfig& config);
+
+// Bits of a layer's weights.
+int weight_bits(const FloatNetwork& network, const FloatLayer& layer,
+                const QuantizationConfig& config);
+
+}  // namespace widthwise
