@@ -120,21 +120,14 @@ class QuantizedEvaluation {
     const std::string& file = options_.statistics_file;
     MatchedStatistics matched =
         match_statistics(model_.network, model_.modules, read_statistics(file), file);
+    const std::string text = matched_text(matched, file);
     model_.modules = std::move(matched.modules);
     statistics_ = std::move(matched.statistics);
-    for (const std::string& message : matched.messages) messages_ += message + "\n";
-    if (!matched.unused.empty())
-      messages_ += fmt::format("{} also has {}, which belong to no layer\n", file,
-                               list_names(matched.unused));
+    messages_ += text;
   }
 
   void resolve_settings() {
-    std::vector<Module> modules;
-    for (size_t i = 0; i < model_.modules.size(); ++i)
-      modules.push_back({model_.modules[i], module_type(model_.network.layers[i])});
-    resolved_ = resolve(options_, modules, compat_, ptq_.config_file);
-    for (const std::string& pattern : resolved_.without_effect)
-      messages_ += fmt::format("pattern '{}' decides about no layer\n", pattern);
+    resolved_ = resolve_modules(options_, model_, compat_, ptq_.config_file);
   }
 
   void evaluate(const DistillerNetwork& network) {

@@ -139,7 +139,7 @@ int run(int argc, char** argv) {
       ->capture_default_str();
   evaluate_verb->add_flag("--quantize-eval,--qe", evaluate.quantize_eval,
                           "quantize the float network as below, then evaluate it");
-  add_quantizer_options(*evaluate_verb, evaluate.ptq);
+  add_quantizer_options(*evaluate_verb, evaluate.ptq, QuantizerFor::kEvaluation);
 
   OverflowRequest overflow;
   overflow.command = demo.command;
@@ -189,18 +189,17 @@ int run(int argc, char** argv) {
   quantize_verb
       ->add_option("network", quantize.network, "a shipped network, or a file that ends in .onnx")
       ->required();
-  quantize_verb
-      ->add_option("--accelerator", quantize.accelerator, "a shipped description or a .yaml file")
-      ->required();
-  quantize_verb->add_option("--data", quantize.data, "what the ranges are measured on")->required();
+  quantize_verb->add_option("--accelerator", quantize.accelerator,
+                            "formats of a shipped description or a .yaml file; or --qe options");
+  quantize_verb->add_option("--data", quantize.data,
+                            "what the ranges are measured on; or --qe-stats-file");
   quantize_verb->add_option("--subset", quantize.subset, "of a folder of IDX files")
       ->capture_default_str();
   quantize_verb->add_option("--preprocessing", quantize.preprocessing,
                             "YAML; without: beside the network, of the same name");
-  quantize_verb
-      ->add_option("--images", quantize.images,
-                   "for the ranges: the first ones, or spread where classes lie in order; 0: all")
-      ->capture_default_str();
+  quantize_verb->add_option("--images", quantize.images,
+                            "for the ranges: the first ones, or spread where classes lie in "
+                            "order; 0: all; default 1024");
   quantize_verb->add_flag("--per-tensor", quantize.per_tensor,
                           "weights: one scale per tensor, not per output channel");
   quantize_verb->add_flag("--symmetric", quantize.symmetric,
@@ -210,6 +209,8 @@ int run(int argc, char** argv) {
                    "qcdq (QDQ with a Clip below 8 bits; ONNX Runtime runs it) or qonnx")
       ->capture_default_str();
   quantize_verb->add_option("--out", quantize.out, "the .onnx file")->required();
+  add_quantizer_options(*quantize_verb, quantize.ptq, QuantizerFor::kFile);
+  add_method_options(*quantize_verb, quantize.methods);
 
   CLI::App* generate_verb =
       app.add_subcommand("generate", "Verilog of an accelerator's array, with its test bench");

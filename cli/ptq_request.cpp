@@ -105,4 +105,37 @@ PtqOptions ptq_options(const PtqRequest& r) {
   return options;
 }
 
+ResolvedSettings resolve_modules(const PtqOptions& options, const ModuleNetwork& network,
+                                 Compat compat, const std::string& config_file) {
+  std::vector<Module> modules;
+  for (size_t i = 0; i < network.modules.size(); ++i)
+    modules.push_back({network.modules[i], module_type(network.network.layers[i])});
+  ResolvedSettings resolved = resolve(options, modules, compat, config_file);
+  for (size_t i = 0; i < network.modules.size(); ++i) {
+    const FloatLayer& layer = network.network.layers[i];
+    if (std::holds_alternative<MoveWorkload>(layer.workload) && layer.inputs.size() == 1)
+      resolved.modules[i].settings.bits_activations.reset();
+  }
+  return resolved;
+}
+
+std::string matched_text(const MatchedStatistics& matched, const std::string& file) {
+  const auto pairs = [](const auto& all, const char* between) {
+    std::string text;
+    for (const auto& [first, second] : all)
+      text += (text.empty() ? "" : ", ") + first + between + second;
+    return text;
+  };
+  std::string text;
+  if (!matched.renamed.empty())
+    text += fmt::format("Layers of other names in {}, found by the numbers of their inputs: {}\n",
+                        file, pairs(matched.renamed, " is "));
+  if (!matched.folded.empty())
+    text += fmt::format("Folded into the layer before, by the numbers of their inputs: {}\n",
+                        pairs(matched.folded, " into "));
+  if (!matched.unused.empty())
+    text += fmt::format("Entries that belong to no layer: {}\n", list_names(matched.unused));
+  return text;
+}
+
 }  // namespace widthwise

@@ -5,7 +5,10 @@
 #include <vector>
 
 #include "cli/calibrate.h"
+#include "quant/match_statistics.h"
+#include "quant/module_network.h"
 #include "quant/ptq_options.h"
+#include "quant/ptq_resolve.h"
 
 namespace widthwise {
 
@@ -34,5 +37,12 @@ struct PtqRequest {
 // unknown names and for combinations that mean nothing: two of statistics file, dynamic,
 // calibration and configuration file; a configuration file and options beside it.
 PtqOptions ptq_options(const PtqRequest& request);
+
+// What each layer of a network is quantized with; data movement has no settings of its own.
+ResolvedSettings resolve_modules(const PtqOptions& options, const ModuleNetwork& network,
+                                 Compat compat, const std::string& config_file);
+
+// What was found in a statistics file by its numbers, and what belongs to no layer.
+std::string matched_text(const MatchedStatistics& matched, const std::string& file);
 
 }  // namespace widthwise

@@ -2,59 +2,217 @@
 
 #include <fmt/format.h>
 
-#include <algorithm>
-
 #include "cli/bench.h"
 #include "core/error.h"
 #include "core/files.h"
-#include "models/dataset.h"
+#include "models/onnx_import.h"
+#include "quant/match_statistics.h"
 #include "quant/onnx_writer.h"
+#include "quant/ptq_settings_text.h"
+#include "quant/quantize_calibrated.h"
+#include "quant/settings_config.h"
+#include "quant/statistics_yaml.h"
 
 namespace widthwise {
 namespace {
 
-// The classes lie one after the other, as in a folder of images: the first ones are of one class.
-bool class_by_class(const DataSet& data) {
-  return std::is_sorted(data.labels().begin(), data.labels().end());
+[[noreturn]] void refuse(std::string field, std::string problem, std::string fix) {
+  throw InputError({.file = "",
+                    .where = "",
+                    .field = std::move(field),
+                    .problem = std::move(problem),
+                    .fix = std::move(fix)});
 }
+
+class NetworkQuantization {
+ public:
+  NetworkQuantization(const QuantizeRequest& request, Progress& progress)
+      : request_(request), progress_(progress) {}
+
+  std::string run() {
+    check_request();
+    file_ = model_path(request_.network);
+    const Graph graph = load_graph(file_);
+    model_ = load_network(file_);
+    modules_ = module_network(graph, Compat::kNone);
+    if (from_file()) match();
+    config_ = base_config();
+    add_methods();
+    const QuantizedNetwork network = from_file() ? from_statistics() : from_images();
+    const bool qonnx = request_.format == "qonnx";
+    const std::string bytes = write_quantized(model_.graph, network,
+                                              qonnx ? QuantizedFile::kQonnx : QuantizedFile::kQcdq);
+    if (!request_.ptq.settings_out.empty())
+      write_file(request_.ptq.settings_out, settings_yaml(resolved_));
+    write_file(request_.out, bytes);
+    return text_ + fmt::format("{}: {} layers quantized over {}, written to {}\n", network.name,
+                               network.layers.size(), source_, request_.out.string());
+  }
+
+ private:
+  bool from_file() const { return !options_.statistics_file.empty(); }
+
+  void check_request() {
+    if (request_.format != "qcdq" && request_.format != "qonnx")
+      refuse("--format", "is '" + request_.format + "', allowed qcdq, qonnx",
+             "qcdq runs in ONNX Runtime; qonnx is for FINN and hls4ml");
+    if (compat_of(request_.ptq.compat) != Compat::kNone)
+      refuse("--compat", "is given, but a release's arithmetic has no form as ONNX",
+             "leave it out, or run it at once: widthwise evaluate --quantize-eval");
+    if (!request_.accelerator.empty() &&
+        (request_.ptq.any_quantizer_option() || !request_.ptq.config_file.empty()))
+      refuse("--accelerator", "is given beside --qe options, which state bits and modes, too",
+             "keep one of them: an accelerator's layers have bits of their own");
+    options_ = ptq_options(request_.ptq);
+    if (from_file() && !request_.data.empty())
+      refuse("--data", "is given beside --qe-stats-file, where the ranges come from",
+             "keep one of them");
+    if (!from_file() && request_.data.empty())
+      refuse("--data", "is missing: ranges are measured on it",
+             "name it, or take statistics: --qe-stats-file");
+    const MethodRequest& m = request_.methods;
+    if (from_file() && (m.rounding.value_or("nearest") != "nearest" || m.bias_correction ||
+                        m.equalize || !m.preset.empty()))
+      refuse("--qe-stats-file",
+             "is given, but rounding by error, bias correction, equalization and presets need "
+             "images",
+             "give --data in its place");
+    for (const auto& path : {request_.out, request_.ptq.settings_out}) {
+      if (!path.empty()) check_writable(path);
+    }
+  }
+
+  void match() {
+    const std::string& file = options_.statistics_file;
+    MatchedStatistics matched =
+        match_statistics(modules_.network, modules_.modules, read_statistics(file), file);
+    modules_.modules = std::move(matched.modules);
+    statistics_ = std::move(matched.statistics);
+    text_ += matched_text(matched, file);
+  }
+
+  QuantizationConfig base_config() {
+    if (!request_.accelerator.empty()) {
+      QuantizationConfig config = quantization_config(accelerator_of(request_.accelerator));
+      if (request_.per_tensor) config.per_channel = false;
+      if (request_.symmetric) config.activations = Symmetry::kSymmetric;
+      return config;
+    }
+    if (request_.per_tensor || request_.symmetric)
+      refuse(request_.per_tensor ? "--per-tensor" : "--symmetric", "is given without --accelerator",
+             request_.per_tensor ? "leave out --qe-per-channel" : "state --qe-mode");
+    resolved_ = resolve_modules(options_, modules_, Compat::kNone, request_.ptq.config_file);
+    text_ += settings_text(resolved_) + "\n";
+    return settings_config(options_, resolved_, modules_, model_.network);
+  }
+
+  void add_methods() {
+    const MethodRequest& m = request_.methods;
+    if (!m.preset.empty()) {
+      if (m.preset != "few-bits")
+        refuse("--preset", "is '" + m.preset + "', allowed few-bits", "leave it out, or name it");
+      const QuantizationConfig preset = calibrated_config(config_.ifmap, config_.weight);
+      QuantizationConfig chosen = preset;
+      chosen.activations = config_.activations;
+      chosen.weights = config_.weights;
+      chosen.layers = config_.layers;
+      chosen.power_of_two_scales = config_.power_of_two_scales;
+      chosen.unsigned_activations = config_.unsigned_activations;
+      chosen.output_bits = config_.output_bits;
+      if (!request_.accelerator.empty()) {  // whose layers have one width
+        chosen.elementwise_bits = config_.elementwise_bits;
+        chosen.first_last_bits = config_.first_last_bits;
+      } else {
+        for (auto& [name, bits] : chosen.layers) {  // those that differ stay stated
+          if (bits.ifmap == config_.ifmap.bits) bits.ifmap.reset();
+          if (bits.weight == config_.weight.bits) bits.weight.reset();
+        }
+      }
+      config_ = chosen;
+    }
+    if (m.first_last_bits || m.elementwise_bits) {
+      for (auto& [name, bits] : config_.layers) {
+        if (bits.ifmap == config_.ifmap.bits) bits.ifmap.reset();
+        if (bits.weight == config_.weight.bits) bits.weight.reset();
+      }
+    }
+    if (m.percentile) config_.activation_range.percentile = *m.percentile;
+    if (m.clip_weights) config_.weight_range.clipping = weight_clipping(*m.clip_weights);
+    if (m.weight_percentile) config_.weight_range.percentile = *m.weight_percentile;
+    if (m.rounding) config_.rounding = rounding(*m.rounding);
+    if (m.bias_correction) config_.bias_correction = true;
+    if (m.equalize) config_.equalization = true;
+    if (m.signed_activations) config_.unsigned_activations = false;
+    if (m.first_last_bits) config_.first_last_bits = m.first_last_bits;
+    if (m.elementwise_bits) config_.elementwise_bits = m.elementwise_bits;
+    check_methods();
+  }
+
+  void check_methods() const {
+    const MethodRequest& m = request_.methods;
+    if (m.percentile && config_.activation_range.clipping != Clipping::kPercentile)
+      refuse("--qe-percentile", "is given, but activations are not clipped by percentile",
+             "add --qe-clip-acts percentile");
+    if (m.weight_percentile && config_.weight_range.clipping != WeightClipping::kPercentile)
+      refuse("--qe-percentile-wts", "is given, but weights are not clipped by percentile",
+             "add --qe-clip-wts percentile");
+  }
+
+  static WeightClipping weight_clipping(const std::string& name) {
+    if (name == "minmax") return WeightClipping::kMinMax;
+    if (name == "mse") return WeightClipping::kMse;
+    if (name == "percentile") return WeightClipping::kPercentile;
+    refuse("--qe-clip-wts", "is '" + name + "', allowed minmax, mse, percentile",
+           "name one of these");
+  }
+  static WeightRounding rounding(const std::string& name) {
+    if (name == "nearest") return WeightRounding::kNearest;
+    if (name == "gptq") return WeightRounding::kGptq;
+    refuse("--rounding", "is '" + name + "', allowed nearest, gptq", "name one of these");
+  }
+
+  QuantizedNetwork from_statistics() {
+    source_ = options_.statistics_file;
+    return quantize(model_.network, tensor_statistics(modules_, statistics_), config_);
+  }
+
+  QuantizedNetwork from_images() {
+    CalibrationData calibration = request_.ptq.calibration;
+    calibration.data = request_.data;
+    calibration.subset = request_.subset;
+    calibration.preprocessing = request_.preprocessing;
+    calibration.images = request_.images;
+    const auto data = open_calibration_data(calibration, file_, model_.network, 1024);
+    source_ = fmt::format("{} inputs", data->count());
+    return quantize_calibrated(
+        model_.network,
+        [&](int64_t first, int64_t count, std::span<float> values) {
+          data->read(first, count, values);
+        },
+        data->count(), config_, progress_);
+  }
+
+  const QuantizeRequest& request_;
+  Progress& progress_;
+  PtqOptions options_;
+  std::filesystem::path file_;
+  Model model_;
+  ModuleNetwork modules_;
+  NetworkStatistics statistics_;
+  ResolvedSettings resolved_;
+  QuantizationConfig config_;
+  std::string text_, source_;
+};
 
 }  // namespace
 
+bool MethodRequest::any() const {
+  return !preset.empty() || percentile || clip_weights || weight_percentile || rounding ||
+         bias_correction || equalize || signed_activations || first_last_bits || elementwise_bits;
+}
+
 std::string quantize_network(const QuantizeRequest& request, Progress& progress) {
-  if (request.format != "qcdq" && request.format != "qonnx") {
-    throw InputError({.file = "",
-                      .where = "",
-                      .field = "--format",
-                      .problem = "is '" + request.format + "', allowed qcdq, qonnx",
-                      .fix = "qcdq runs in ONNX Runtime; qonnx is for FINN and hls4ml"});
-  }
-  check_writable(request.out);
-  const auto file = model_path(request.network);
-  const Model model = load_network(file);
-  const Accelerator accelerator = accelerator_of(request.accelerator);
-  const Preprocessing preprocessing = load_preprocessing(
-      request.preprocessing.empty() ? preprocessing_path(file) : request.preprocessing);
-  auto all =
-      open_data_set({.path = request.data, .subset = request.subset}, preprocessing, model.network);
-  const Take take = class_by_class(*all) ? Take::kSpread : Take::kFirst;
-  const auto data = take_inputs(std::move(all), request.images, take, "--images");
-  QuantizationConfig config = quantization_config(accelerator);
-  if (request.per_tensor) config.per_channel = false;
-  if (request.symmetric) config.activations = Symmetry::kSymmetric;
-  progress.begin("calibration", data->count(), "images");
-  const Statistics statistics = calibrate(
-      model.network,
-      [&](int64_t first, int64_t count, std::span<float> values) {
-        data->read(first, count, values);
-      },
-      data->count(), progress);
-  progress.end();
-  const QuantizedNetwork network = quantize(model.network, statistics, config);
-  const bool qonnx = request.format == "qonnx";
-  write_file(request.out, write_quantized(model.graph, network,
-                                          qonnx ? QuantizedFile::kQonnx : QuantizedFile::kQcdq));
-  return fmt::format("{}: {} layers quantized over {} inputs, written to {}\n", network.name,
-                     network.layers.size(), data->count(), request.out.string());
+  return NetworkQuantization(request, progress).run();
 }
 
 }  // namespace widthwise

@@ -1,24 +1,40 @@
 #pragma once
 #include <filesystem>
+#include <optional>
 #include <string>
 
+#include "cli/ptq_request.h"
 #include "core/progress.h"
 
 namespace widthwise {
 
+// How codes are chosen beyond Distiller's options; an option that is empty was not given.
+struct MethodRequest {
+  std::string preset;  // "few-bits" (see calibrated_config()), or empty
+  std::optional<double> percentile;
+  std::optional<std::string> clip_weights;  // minmax, mse, percentile
+  std::optional<double> weight_percentile;
+  std::optional<std::string> rounding;  // nearest, gptq
+  bool bias_correction = false, equalize = false, signed_activations = false;
+  std::optional<int> first_last_bits, elementwise_bits;
+  bool any() const;
+};
+
 struct QuantizeRequest {
   std::string network;      // float
-  std::string accelerator;  // its operand bits and requantizer decide the formats
+  std::string accelerator;  // its operand bits and requantizer decide the formats; or empty
   std::string data, subset = "train";
   std::filesystem::path preprocessing;  // empty: <network>.yaml
-  int64_t images = 1024;  // for the ranges; 0: all. Spread over data that lies class by class
+  std::optional<int64_t> images;        // for the ranges; 0: all. Spread over data by class
   bool per_tensor = false, symmetric = false;
+  PtqRequest ptq;
+  MethodRequest methods;
   std::string format = "qcdq";  // qcdq, qonnx
   std::filesystem::path out;    // .onnx
 };
 
-// Calibrates and quantizes a float network for an accelerator and writes it as ONNX. Returns what
-// to print.
+// Quantizes a float network, for an accelerator or by Distiller's options, and writes it as ONNX.
+// Returns what to print.
 std::string quantize_network(const QuantizeRequest& request, Progress& progress);
 
 }  // namespace widthwise

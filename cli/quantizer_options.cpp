@@ -2,7 +2,7 @@
 
 namespace widthwise {
 
-void add_quantizer_options(CLI::App& verb, PtqRequest& r) {
+void add_quantizer_options(CLI::App& verb, PtqRequest& r, QuantizerFor use) {
   constexpr const char* kGroup = "Post-training quantization";
   const auto add = [&](const char* names, auto& to, const char* text) {
     return verb.add_option(names, to, text)->group(kGroup);
@@ -19,7 +19,7 @@ void add_quantizer_options(CLI::App& verb, PtqRequest& r) {
   add("--qe-bits-wts,--qebw", r.bits_wts, "bits of weights, default 8; 0: float");
   add("--qe-bits-accum", r.bits_accum, "accumulator: one clamp of the complete sum; default 32");
   add("--qe-clip-acts,--qeca", r.clip_acts,
-      "ranges of activations: none (default), avg, n_std, gauss, laplace");
+      "ranges of activations: none (default), avg, n_std, gauss, laplace; percentile, kl, mse");
   add("--qe-clip-n-stds", r.clip_n_stds, "standard deviations of n_std");
   add("--qe-no-clip-layers,--qencl", r.no_clip_layers,
       "layers that are not clipped (regular expressions)");
@@ -33,13 +33,36 @@ void add_quantizer_options(CLI::App& verb, PtqRequest& r) {
   flag("--qe-dynamic", r.dynamic, "ranges of each batch, as it comes");
   add("--qe-config-file", r.config_file,
       "all of these and settings by layer, from Distiller's YAML");
+  add("--qe-calibration", r.calibration.fraction,
+      "measure ranges on this part of the calibration data, above 0, up to 1");
+  add("--settings-out", r.settings_out, "YAML of every layer's settings and scales");
+  if (use == QuantizerFor::kFile) return;
   add("--calibration-data", r.calibration.data, "measure ranges on this data first");
   add("--calibration-subset", r.calibration.subset, "of a folder of IDX files")
       ->capture_default_str();
   add("--calibration-images", r.calibration.images, "so many; 0: all; default 1024");
-  add("--qe-calibration", r.calibration.fraction, "or this part of them, above 0, up to 1");
   add("--stats-out", r.stats_out, "YAML of what was measured");
-  add("--settings-out", r.settings_out, "YAML of every layer's settings and scales");
+}
+
+void add_method_options(CLI::App& verb, MethodRequest& r) {
+  constexpr const char* kGroup = "Few bits without training";
+  const auto add = [&](const char* names, auto& to, const char* text) {
+    verb.add_option(names, to, text)->group(kGroup);
+  };
+  const auto flag = [&](const char* names, bool& to, const char* text) {
+    verb.add_flag(names, to, text)->group(kGroup);
+  };
+  add("--preset", r.preset,
+      "few-bits: mse ranges, rounding gptq, bias correction, 8 bits for sums and both ends");
+  add("--qe-percentile", r.percentile, "% of values inside, of --qe-clip-acts percentile");
+  add("--qe-clip-wts", r.clip_weights, "ranges of weights: minmax (default), mse, percentile");
+  add("--qe-percentile-wts", r.weight_percentile, "% of weights inside");
+  add("--rounding", r.rounding, "of weights: nearest (default), gptq (by the output's error)");
+  flag("--bias-correction", r.bias_correction, "biases take up the mean error of outputs");
+  flag("--equalize", r.equalize, "equalize the ranges of channels between layers first");
+  add("--first-last-bits", r.first_last_bits, "bits of the first and the last layer");
+  add("--elementwise-bits", r.elementwise_bits, "bits of what sums and joins read");
+  flag("--signed-acts", r.signed_activations, "symmetric codes are signed behind a ReLU, too");
 }
 
 }  // namespace widthwise

@@ -63,9 +63,7 @@ class Matcher {
       return;
     }
     if (found->first != result_.modules[i]) {
-      result_.messages.push_back(
-          fmt::format("layer '{}' is '{}' of {}, by the numbers of its inputs", result_.modules[i],
-                      found->first, file_));
+      result_.renamed.emplace_back(result_.modules[i], found->first);
       result_.modules[i] = found->first;
     }
     LayerStatistics entry = found->second;
@@ -113,8 +111,7 @@ class Matcher {
       }
       const TensorStatistics& input = entry.inputs.begin()->second;
       if (!same_tensor(input, output) || is_relu_of(*entry.output, input)) continue;
-      result_.messages.push_back(
-          fmt::format("'{}' of {} is folded into layer '{}'", name, file_, module));
+      result_.folded.emplace_back(name, module);
       output = *entry.output;
       unused_.erase(name);
       return;

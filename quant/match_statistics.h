@@ -1,5 +1,6 @@
 #pragma once
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "models/network.h"
@@ -9,10 +10,11 @@ namespace widthwise {
 
 // Statistics of a file brought to the layers of a network (lowered with Clamps::kLayers).
 struct MatchedStatistics {
-  NetworkStatistics statistics;       // by the names in `modules`
-  std::vector<std::string> modules;   // of the layers: the given names, or the file's
-  std::vector<std::string> messages;  // what was found by its numbers, for the user
-  std::vector<std::string> unused;    // entries of the file that belong to no layer
+  NetworkStatistics statistics;      // by the names in `modules`
+  std::vector<std::string> modules;  // of the layers: the given names, or the file's
+  // What was found by its numbers: layer and entry, and entry of a normalization and layer.
+  std::vector<std::pair<std::string, std::string>> renamed, folded;
+  std::vector<std::string> unused;  // entries of the file that belong to no layer
 };
 
 // A layer takes the entry of its name. Names are lost where a network was exported with functional

@@ -129,8 +129,10 @@ class Quantizer {
              fmt::format("is unsigned and symmetric, but the tensor reaches {}", s.min),
              "use asymmetric or signed activations");
     }
-    const RealRange range = activation_range(name, s, config_.activation_range, format,
-                                             config_.activations, config_.power_of_two_scales);
+    const auto own = config_.tensor_ranges.find(name);
+    const RealRange range = activation_range(
+        name, s, own == config_.tensor_ranges.end() ? config_.activation_range : own->second,
+        format, config_.activations, config_.power_of_two_scales);
     return range_quantization(range.low, range.high, format, config_.activations,
                               config_.power_of_two_scales);
   }

@@ -47,6 +47,7 @@ struct QuantizationConfig {
   bool power_of_two_scales = false;         // round every scale up to a power of two
   std::map<std::string, LayerBits> layers;  // by layer name, in place of all bits here
   ActivationRange activation_range;
+  std::map<std::string, ActivationRange> tensor_ranges;  // by tensor name, in its place
   WeightRange weight_range;
   // Symmetric activations: tensors without negative values get unsigned codes.
   bool unsigned_activations = false;
