@@ -1,0 +1,289 @@
+#include "quant/choose_widths.h"
+
+#include <fmt/format.h>
+#include <tbb/enumerable_thread_specific.h>
+#include <tbb/parallel_for.h>
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+
+#include "core/error.h"
+#include "quant/batch_slots.h"
+#include "quant/fake_quantized.h"
+#include "quant/quantize_calibrated.h"
+#include "quant/tensor_bits.h"
+
+namespace widthwise {
+namespace {
+
+[[noreturn]] void refuse(const std::string& field, const std::string& problem,
+                         const std::string& fix) {
+  throw InputError({.file = "", .where = "budget", .field = field, .problem = problem, .fix = fix});
+}
+
+std::vector<double> log_softmax(std::span<const float> logits) {
+  const double most = static_cast<double>(*std::max_element(logits.begin(), logits.end()));
+  double sum = 0;
+  for (const float x : logits) sum += std::exp(static_cast<double>(x) - most);
+  std::vector<double> out;
+  for (const float x : logits) out.push_back(static_cast<double>(x) - most - std::log(sum));
+  return out;
+}
+
+struct Score {
+  double divergence = 0, percent = 0;
+};
+
+class Search {
+ public:
+  Search(const FloatNetwork& network, const ImageSource& source, std::span<const int32_t> labels,
+         const QuantizationConfig& config, const WidthBudget& budget, const LayerCost& cost,
+         Progress& progress, std::vector<int> widths)
+      : network_(network),
+        source_(source),
+        labels_(labels),
+        config_(config),
+        budget_(budget),
+        cost_(cost),
+        progress_(progress),
+        widths_(std::move(widths)) {
+    std::sort(widths_.rbegin(), widths_.rend());
+    if (!config_.elementwise_bits) config_.elementwise_bits = 8;
+    for (const FloatLayer& layer : network.layers) {
+      if (!has_weights(layer) || config.layers.contains(layer.name)) continue;
+      for (const bool weight : {false, true}) operands_.push_back({&layer, weight, {}});
+    }
+  }
+
+  WidthChoice run() {
+    const std::vector<float> real = logits(network_, {});
+    float_logits_ = &real;
+    const double float_percent = score(real).percent;
+    measure();
+    const std::vector<size_t> steps = greedy();
+    size_t taken = steps.size();
+    if (budget_.points_lost) taken = longest_within(steps, float_percent);
+    if (budget_.cost) {
+      const size_t needed = shortest_within(steps);
+      if (budget_.points_lost && needed > taken)
+        refuse("cost",
+               fmt::format("needs {} steps down, of which {} keep the points", needed, taken),
+               "allow more points to be lost, or a higher cost");
+      if (!budget_.points_lost) taken = needed;
+    }
+    WidthChoice choice;
+    choice.layers = layers_after(steps, taken);
+    choice.cost = cost_after(steps, taken);
+    choice.float_percent = float_percent;
+    choice.percent = calibrated(choice.layers).percent;
+    return choice;
+  }
+
+ private:
+  struct Operand {
+    const FloatLayer* layer;
+    bool is_weight;
+    std::vector<double> divergence;  // at each width, the other operands at the widest
+  };
+  using Layers = std::map<std::string, QuantizationConfig::LayerBits>;
+
+  std::vector<float> logits(const FloatNetwork& network,
+                            const std::vector<FakeQuantization>& fake) const {
+    const auto images = std::ssize(labels_);
+    const int64_t in = network.tensor(network.input).elements(),
+                  classes = network.tensor(network.output).elements();
+    std::vector<float> out(static_cast<size_t>(images * classes));
+    tbb::enumerable_thread_specific<FloatExecutor> executors(
+        [&] { return FloatExecutor(network, kBatchImages, fake); });
+    tbb::parallel_for(int64_t{0}, (images + kBatchImages - 1) / kBatchImages, [&](int64_t batch) {
+      const int64_t first = batch * kBatchImages,
+                    n = std::min<int64_t>(kBatchImages, images - first);
+      std::vector<float> values(static_cast<size_t>(n * in));
+      source_(first, n, values);
+      const auto found = executors.local().run(values, static_cast<int>(n));
+      std::copy(found.begin(), found.end(), out.begin() + first * classes);
+    });
+    return out;
+  }
+
+  Score score(const std::vector<float>& found) const {
+    const size_t classes = found.size() / labels_.size();
+    Score sum;
+    for (size_t i = 0; i < labels_.size(); ++i) {
+      const auto own = std::span(found).subspan(i * classes, classes);
+      const auto real = std::span(*float_logits_).subspan(i * classes, classes);
+      const auto p = log_softmax(real), q = log_softmax(own);
+      for (size_t c = 0; c < classes; ++c) sum.divergence += std::exp(p[c]) * (p[c] - q[c]);
+      sum.percent += std::max_element(own.begin(), own.end()) - own.begin() == labels_[i];
+    }
+    sum.divergence /= static_cast<double>(labels_.size());
+    sum.percent *= 100 / static_cast<double>(labels_.size());
+    return sum;
+  }
+
+  Score score(const QuantizedNetwork& network) const {
+    const FakeQuantizedNetwork fake = fake_quantized(network);
+    return score(logits(fake.network, fake.tensors));
+  }
+
+  QuantizationConfig with(const Layers& layers) const {
+    QuantizationConfig config = config_;
+    config.layers.insert(layers.begin(), layers.end());
+    return config;
+  }
+
+  Layers widest() const {
+    Layers layers;
+    for (const Operand& operand : operands_)
+      layers[operand.layer->name] = {.ifmap = widths_[0], .weight = widths_[0]};
+    return layers;
+  }
+
+  static void set(Layers& layers, const Operand& operand, int bits) {
+    auto& own = layers.at(operand.layer->name);
+    (operand.is_weight ? own.weight : own.ifmap) = bits;
+  }
+
+  Score calibrated(const Layers& layers) const {
+    return score(quantize_calibrated(network_, source_, std::ssize(labels_), with(layers),
+                                     Progress::none()));
+  }
+
+  void measure() {
+    const Statistics statistics =
+        calibrate(network_, source_, std::ssize(labels_), Progress::none(), Detail::kHistograms);
+    const auto at = [&](const Layers& layers) {
+      return score(quantize(network_, statistics, with(layers))).divergence;
+    };
+    const double least = at(widest());
+    progress_.begin("sensitivities", std::ssize(operands_), "operands");
+    for (Operand& operand : operands_) {
+      operand.divergence.push_back(least);
+      for (size_t w = 1; w < widths_.size(); ++w) {
+        Layers layers = widest();
+        set(layers, operand, widths_[w]);
+        operand.divergence.push_back(std::max(at(layers), operand.divergence.back()));
+      }
+      progress_.advance(1);
+    }
+    progress_.end();
+  }
+
+  double layer_cost(const Layers& layers, const FloatLayer& layer) const {
+    const auto& own = layers.at(layer.name);
+    return cost_(layer, *own.ifmap, *own.weight);
+  }
+
+  // Operands in the order in which they go a step down.
+  std::vector<size_t> greedy() const {
+    std::vector<size_t> steps, level(operands_.size(), 0);
+    Layers layers = widest();
+    while (true) {
+      double least = std::numeric_limits<double>::infinity();
+      size_t best = operands_.size();
+      for (size_t i = 0; i < operands_.size(); ++i) {
+        const Operand& operand = operands_[i];
+        if (level[i] + 1 == widths_.size()) continue;
+        const double before = layer_cost(layers, *operand.layer);
+        set(layers, operand, widths_[level[i] + 1]);
+        const double saved = before - layer_cost(layers, *operand.layer);
+        set(layers, operand, widths_[level[i]]);
+        const double added = operand.divergence[level[i] + 1] - operand.divergence[level[i]];
+        const double price = saved > 0 ? added / saved : std::numeric_limits<double>::max();
+        if (price < least) {
+          least = price;
+          best = i;
+        }
+      }
+      if (best == operands_.size()) return steps;
+      set(layers, operands_[best], widths_[++level[best]]);
+      steps.push_back(best);
+    }
+  }
+
+  Layers layers_after(const std::vector<size_t>& steps, size_t count) const {
+    Layers layers = widest();
+    std::vector<size_t> level(operands_.size(), 0);
+    for (size_t i = 0; i < count; ++i) set(layers, operands_[steps[i]], widths_[++level[steps[i]]]);
+    return layers;
+  }
+
+  double cost_after(const std::vector<size_t>& steps, size_t count) const {
+    const Layers layers = layers_after(steps, count);
+    double sum = 0;
+    for (const Operand& operand : operands_) {
+      if (!operand.is_weight) sum += layer_cost(layers, *operand.layer);
+    }
+    return sum;
+  }
+
+  size_t longest_within(const std::vector<size_t>& steps, double float_percent) {
+    const double allowed = float_percent - *budget_.points_lost - 1e-9;
+    const auto keeps = [&](size_t count) {
+      progress_.advance(1);
+      return calibrated(layers_after(steps, count)).percent >= allowed;
+    };
+    progress_.begin("trials", 0, "networks");
+    if (!keeps(0))
+      refuse("points lost",
+             fmt::format("is {}, which {} bits everywhere already exceed", *budget_.points_lost,
+                         widths_[0]),
+             "allow more points to be lost, or wider widths");
+    size_t low = 0, high = steps.size() + 1;
+    while (high - low > 1) {
+      const size_t middle = (low + high) / 2;
+      (keeps(middle) ? low : high) = middle;
+    }
+    progress_.end();
+    return low;
+  }
+
+  size_t shortest_within(const std::vector<size_t>& steps) const {
+    size_t count = 0;
+    while (cost_after(steps, count) > *budget_.cost) {
+      if (++count > steps.size())
+        refuse("cost",
+               fmt::format("is {:.6g}, below {:.6g} of {} bits everywhere", *budget_.cost,
+                           cost_after(steps, steps.size()), widths_.back()),
+               "allow a higher cost");
+    }
+    return count;
+  }
+
+  const FloatNetwork& network_;
+  const ImageSource& source_;
+  std::span<const int32_t> labels_;
+  QuantizationConfig config_;
+  const WidthBudget& budget_;
+  const LayerCost& cost_;
+  Progress& progress_;
+  std::vector<int> widths_;
+  std::vector<Operand> operands_;
+  const std::vector<float>* float_logits_ = nullptr;
+};
+
+}  // namespace
+
+double bit_operations(const FloatLayer& layer, int ifmap_bits, int weight_bits) {
+  const auto& workload = std::get<MatmulWorkload>(layer.workload);
+  return static_cast<double>(workload.macs()) * ifmap_bits * weight_bits;
+}
+
+WidthChoice choose_widths(const FloatNetwork& network, const ImageSource& source,
+                          std::span<const int32_t> labels, const QuantizationConfig& config,
+                          const WidthBudget& budget, const LayerCost& cost, Progress& progress,
+                          std::vector<int> widths) {
+  if (labels.empty()) refuse("labels", "are missing", "calibrate on labelled images");
+  if (!budget.points_lost && !budget.cost)
+    refuse("points lost, cost", "are both missing", "give one of them");
+  if (budget.points_lost && !(*budget.points_lost >= 0))
+    refuse("points lost", fmt::format("is {}, allowed from 0 on", *budget.points_lost),
+           "0.5 is usual");
+  const auto allowed = [](int bits) { return bits >= 2 && bits <= 8; };
+  if (widths.empty() || !std::all_of(widths.begin(), widths.end(), allowed))
+    refuse("widths", "are not in 2..8", "give widths in that range");
+  return Search(network, source, labels, config, budget, cost, progress, std::move(widths)).run();
+}
+
+}  // namespace widthwise

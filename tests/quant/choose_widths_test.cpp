@@ -1,0 +1,82 @@
+// Widths under a budget, on networks whose sensitive layer is known.
+#include "quant/choose_widths.h"
+
+#include <algorithm>
+#include <random>
+
+#include "tests/quant/quant_support.h"
+
+namespace widthwise {
+namespace {
+
+using namespace testing_support;
+using testing::HasSubstr;
+
+// Four classes by the greatest of four inputs. "fine" needs precise values, "coarse" multiplies a
+// copy by almost nothing.
+class Widths : public testing::Test {
+ protected:
+  Widths() {
+    const std::vector<float> identity = {1, 0, 0, 0, 0, 1, 0, 0, 0, 0, 1, 0, 0, 0, 0, 1};
+    std::vector<float> little = identity;
+    for (float& w : little) w *= 0.001F;
+    const int fine = builder_.conv("fine", 0, identity, {});
+    builder_.sum("sum", fine, builder_.conv("coarse", 0, little, {}));
+    std::mt19937 random(1);
+    for (float& v : images_) v = static_cast<float>(random() % 1000) / 100;
+    for (size_t i = 0; i < 200; ++i) {
+      const auto first = images_.begin() + static_cast<std::ptrdiff_t>(4 * i);
+      labels_.push_back(static_cast<int32_t>(std::max_element(first, first + 4) - first));
+    }
+  }
+  ImageSource source() const {
+    return [this](int64_t first, int64_t n, std::span<float> to) {
+      std::copy_n(images_.begin() + 4 * first, 4 * n, to.begin());
+    };
+  }
+  WidthChoice run(const WidthBudget& budget) const {
+    return choose_widths(builder_.network, source(), labels_, {}, budget, bit_operations,
+                         Progress::none());
+  }
+  static double macs_times(int a, int b) { return 16.0 * a * b; }
+
+  FloatBuilder builder_{{4, 1, 1}};
+  std::vector<float> images_ = std::vector<float>(800);
+  std::vector<int32_t> labels_;
+};
+
+TEST_F(Widths, PointsAreKeptAndTheInsensitiveLayerPays) {
+  const WidthChoice choice = run({.points_lost = 4, .cost = {}});
+  EXPECT_EQ(choice.float_percent, 100);
+  EXPECT_GE(choice.percent, 96);
+  EXPECT_EQ(choice.layers.at("coarse").ifmap, 2);
+  EXPECT_EQ(choice.layers.at("coarse").weight, 2);
+  EXPECT_GT(*choice.layers.at("fine").ifmap, 2);
+  EXPECT_LT(*choice.layers.at("fine").weight, 8);  // 0 and 1 are codes of every width
+}
+
+TEST_F(Widths, CostIsKeptWithTheFewestSteps) {
+  const double all = 2 * macs_times(8, 8);
+  EXPECT_EQ(run({.points_lost = {}, .cost = all}).cost, all);
+  for (const double part : {0.9, 0.6, 0.3}) {
+    const WidthChoice choice = run({.points_lost = {}, .cost = part * all});
+    EXPECT_LE(choice.cost, part * all);
+    double sum = 0;
+    for (const auto& [name, bits] : choice.layers) sum += macs_times(*bits.ifmap, *bits.weight);
+    EXPECT_EQ(choice.cost, sum);
+  }
+}
+
+TEST_F(Widths, ImpossibleBudgetsAreRefused) {
+  EXPECT_THAT(input_error([&] { run({}); }),
+              HasSubstr("budget: points lost, cost are both missing"));
+  EXPECT_THAT(input_error([&] { run({.points_lost = {}, .cost = 1}); }),
+              HasSubstr("cost is 1, below 128 of 2 bits everywhere"));
+  EXPECT_THAT(input_error([&] { run({.points_lost = -1, .cost = {}}); }),
+              HasSubstr("points lost is -1, allowed from 0 on"));
+  EXPECT_THAT(input_error([&] { run({.points_lost = 0.5, .cost = 129}); }),
+              HasSubstr("steps down, of which"));
+}
+
+}  // namespace
+}  // namespace widthwise
