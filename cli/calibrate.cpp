@@ -50,7 +50,8 @@ std::unique_ptr<DataSet> open_calibration_data(const CalibrationData& data,
            "give the part of the images that ranges are measured on, such as 0.05");
   const Preprocessing preprocessing = load_preprocessing(
       data.preprocessing.empty() ? preprocessing_path(network_file) : data.preprocessing);
-  auto all = open_data_set({.path = data.data, .subset = data.subset}, preprocessing, network);
+  auto all = open_data_set({.path = data.data, .labels = data.labels, .subset = data.subset},
+                           preprocessing, network);
   int64_t images = data.images.value_or(std::min(otherwise, all->count()));
   if (data.fraction) {
     images = static_cast<int64_t>(std::floor(*data.fraction * static_cast<double>(all->count())));

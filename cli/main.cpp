@@ -193,6 +193,8 @@ int run(int argc, char** argv) {
                             "formats of a shipped description or a .yaml file; or --qe options");
   quantize_verb->add_option("--data", quantize.data,
                             "what the ranges are measured on; or --qe-stats-file");
+  quantize_verb->add_option("--labels", quantize.labels,
+                            ".npy or .npz[:member] of an array's labels, for budgets");
   quantize_verb->add_option("--subset", quantize.subset, "of a folder of IDX files")
       ->capture_default_str();
   quantize_verb->add_option("--preprocessing", quantize.preprocessing,

@@ -2,16 +2,21 @@
 
 #include <fmt/format.h>
 
+#include <bit>
+
 #include "cli/bench.h"
 #include "core/error.h"
 #include "core/files.h"
+#include "hwmodel/cost_table.h"
 #include "models/onnx_import.h"
+#include "quant/choose_widths.h"
 #include "quant/match_statistics.h"
 #include "quant/onnx_writer.h"
 #include "quant/ptq_settings_text.h"
 #include "quant/quantize_calibrated.h"
 #include "quant/settings_config.h"
 #include "quant/statistics_yaml.h"
+#include "reports/text_table.h"
 
 namespace widthwise {
 namespace {
@@ -72,11 +77,14 @@ class NetworkQuantization {
              "name it, or take statistics: --qe-stats-file");
     const MethodRequest& m = request_.methods;
     if (from_file() && (m.rounding.value_or("nearest") != "nearest" || m.bias_correction ||
-                        m.equalize || !m.preset.empty()))
+                        m.equalize || !m.preset.empty() || chooses_widths()))
       refuse("--qe-stats-file",
-             "is given, but rounding by error, bias correction, equalization and presets need "
-             "images",
+             "is given, but rounding by error, bias correction, equalization, presets and budgets "
+             "need images",
              "give --data in its place");
+    if (chooses_widths() && !request_.accelerator.empty())
+      refuse("--accelerator", "is given beside a budget, but its layers have bits of their own",
+             "keep one of them");
     for (const auto& path : {request_.out, request_.ptq.settings_out}) {
       if (!path.empty()) check_writable(path);
     }
@@ -179,17 +187,70 @@ class NetworkQuantization {
   QuantizedNetwork from_images() {
     CalibrationData calibration = request_.ptq.calibration;
     calibration.data = request_.data;
+    calibration.labels = request_.labels;
     calibration.subset = request_.subset;
     calibration.preprocessing = request_.preprocessing;
     calibration.images = request_.images;
     const auto data = open_calibration_data(calibration, file_, model_.network, 1024);
     source_ = fmt::format("{} inputs", data->count());
-    return quantize_calibrated(
-        model_.network,
-        [&](int64_t first, int64_t count, std::span<float> values) {
-          data->read(first, count, values);
-        },
-        data->count(), config_, progress_);
+    const ImageSource images = [&](int64_t first, int64_t count, std::span<float> values) {
+      data->read(first, count, values);
+    };
+    if (chooses_widths()) choose(images, *data);
+    return quantize_calibrated(model_.network, images, data->count(), config_, progress_);
+  }
+
+  bool chooses_widths() const {
+    return request_.methods.points_lost || request_.methods.energy_budget_uj;
+  }
+
+  // Energy of a layer's multiply-accumulates per image: a multiplier of these operands, and an
+  // adder of what their sums can need.
+  static double mac_energy_uj(const CostTable& table, const FloatLayer& layer, int ifmap_bits,
+                              int weight_bits) {
+    const auto& workload = std::get<MatmulWorkload>(layer.workload);
+    const auto length = static_cast<uint64_t>(workload.reduction_length());
+    const int sum_bits = ifmap_bits + weight_bits + static_cast<int>(std::bit_width(length - 1));
+    const double pj = table
+                          .lookup("multiplier", "multiply", std::max(ifmap_bits, weight_bits),
+                                  std::min(ifmap_bits, weight_bits))
+                          .energy_pj +
+                      table.lookup("adder", "add", sum_bits).energy_pj;
+    return static_cast<double>(workload.macs()) * pj * 1e-6;
+  }
+
+  void choose(const ImageSource& images, const DataSet& data) {
+    const MethodRequest& m = request_.methods;
+    if (data.labels().empty())
+      refuse("--points-lost, --energy-budget-uj", "need labelled calibration inputs",
+             "name their labels: --labels");
+    const CostTable table = load_cost_table(m.cost_table);
+    const LayerCost cost = [&](const FloatLayer& layer, int ifmap_bits, int weight_bits) {
+      return mac_energy_uj(table, layer, ifmap_bits, weight_bits);
+    };
+    config_.layers.clear();
+    config_.ifmap.bits = config_.weight.bits = 8;
+    if (!config_.elementwise_bits) config_.elementwise_bits = 8;
+    const WidthChoice choice =
+        choose_widths(model_.network, images, data.labels(), config_,
+                      {.points_lost = m.points_lost, .cost = m.energy_budget_uj}, cost, progress_);
+    config_.layers = choice.layers;
+    double widest = 0;
+    TextTable table_text({"layer", "ifmap bits", "weight bits", "MAC energy uJ", "at 8 x 8 bits"});
+    for (const FloatLayer& layer : model_.network.layers) {
+      const auto bits = choice.layers.find(layer.name);
+      if (bits == choice.layers.end()) continue;
+      const int a = bits->second.ifmap.value_or(8), w = bits->second.weight.value_or(8);
+      const double whole = cost(layer, 8, 8);
+      widest += whole;
+      table_text.add({layer.name, std::to_string(a), std::to_string(w),
+                      fmt::format("{:.4f}", cost(layer, a, w)), fmt::format("{:.4f}", whole)});
+    }
+    text_ += table_text.text() +
+             fmt::format(
+                 "  MACs {:.3f} uJ of {:.3f} uJ at 8 x 8 bits ({}); top-1 {:.2f} % of the "
+                 "calibration inputs, FP32 {:.2f} %\n",
+                 choice.cost, widest, table.name(), choice.percent, choice.float_percent);
   }
 
   const QuantizeRequest& request_;
@@ -205,11 +266,6 @@ class NetworkQuantization {
 };
 
 }  // namespace
-
-bool MethodRequest::any() const {
-  return !preset.empty() || percentile || clip_weights || weight_percentile || rounding ||
-         bias_correction || equalize || signed_activations || first_last_bits || elementwise_bits;
-}
 
 std::string quantize_network(const QuantizeRequest& request, Progress& progress) {
   return NetworkQuantization(request, progress).run();

@@ -17,13 +17,17 @@ struct MethodRequest {
   std::optional<std::string> rounding;  // nearest, gptq
   bool bias_correction = false, equalize = false, signed_activations = false;
   std::optional<int> first_last_bits, elementwise_bits;
-  bool any() const;
+  // Widths layer by layer, from 8 bits down: as narrow as the points that top-1 may lose on the
+  // labelled calibration inputs allow, or as wide as the energy per image of the multiply-
+  // accumulates does.
+  std::optional<double> points_lost, energy_budget_uj;
+  std::string cost_table = "horowitz_45nm";
 };
 
 struct QuantizeRequest {
   std::string network;      // float
   std::string accelerator;  // its operand bits and requantizer decide the formats; or empty
-  std::string data, subset = "train";
+  std::string data, labels, subset = "train";
   std::filesystem::path preprocessing;  // empty: <network>.yaml
   std::optional<int64_t> images;        // for the ranges; 0: all. Spread over data by class
   bool per_tensor = false, symmetric = false;

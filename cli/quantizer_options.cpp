@@ -62,6 +62,11 @@ void add_method_options(CLI::App& verb, MethodRequest& r) {
   flag("--equalize", r.equalize, "equalize the ranges of channels between layers first");
   add("--first-last-bits", r.first_last_bits, "bits of the first and the last layer");
   add("--elementwise-bits", r.elementwise_bits, "bits of what sums and joins read");
+  add("--points-lost", r.points_lost,
+      "choose the widths of each layer: top-1 points to lose on labelled calibration inputs");
+  add("--energy-budget-uj", r.energy_budget_uj,
+      "or the energy of all multiply-accumulates of an image");
+  add("--cost-table", r.cost_table, "that energies are from");
   flag("--signed-acts", r.signed_activations, "symmetric codes are signed behind a ReLU, too");
 }
 
