@@ -1,6 +1,5 @@
 #include "quant/layer_moments.h"
 
-#include <tbb/enumerable_thread_specific.h>
 #include <tbb/parallel_for.h>
 
 #include <algorithm>
@@ -133,16 +132,16 @@ class MomentSums {
 
 }  // namespace
 
-FloatNetwork part_before(const FloatNetwork& network, int tensor) {
+FloatNetwork part_between(const FloatNetwork& network, int from, int to) {
   std::vector<bool> needed(network.tensors.size());
-  needed[static_cast<size_t>(tensor)] = true;
+  needed[static_cast<size_t>(to)] = true;
   FloatNetwork part;
   part.name = network.name;
   part.tensors = network.tensors;
-  part.input = network.input;
-  part.output = tensor;
+  part.input = from;
+  part.output = to;
   for (auto layer = network.layers.rbegin(); layer != network.layers.rend(); ++layer) {
-    if (!needed[static_cast<size_t>(layer->output)]) continue;
+    if (layer->output == from || !needed[static_cast<size_t>(layer->output)]) continue;
     for (const int input : layer->inputs) needed[static_cast<size_t>(input)] = true;
     part.layers.push_back(*layer);
   }
@@ -150,27 +149,37 @@ FloatNetwork part_before(const FloatNetwork& network, int tensor) {
   return part;
 }
 
-LayerMoments layer_moments(const MatmulWorkload& workload, const FloatNetwork& real,
-                           const FakeQuantizedNetwork& quantized, const ImageSource& source,
+PairRunner::PairRunner(const LayerInputs& inputs)
+    : inputs_(inputs),
+      real_([&inputs] { return FloatExecutor(inputs.real, kBatchImages); }),
+      quantized_([&inputs] {
+        return FloatExecutor(inputs.quantized.network, kBatchImages, inputs.quantized.tensors);
+      }) {}
+
+void PairRunner::run(int64_t first, int64_t count, const Visit& visit) {
+  const auto elements = [](const FloatNetwork& n) { return n.tensor(n.input).elements(); };
+  tbb::parallel_for(int64_t{0}, (count + kBatchImages - 1) / kBatchImages, [&](int64_t batch) {
+    const int64_t begin = first + batch * kBatchImages,
+                  n = std::min<int64_t>(kBatchImages, first + count - begin);
+    std::vector<float> values(static_cast<size_t>(n * elements(inputs_.real)));
+    inputs_.real_source(begin, n, values);
+    const auto x = real_.local().run(values, static_cast<int>(n));
+    inputs_.source(begin, n, values);
+    const auto y = quantized_.local().run(values, static_cast<int>(n));
+    visit(begin, n, x, y);
+  });
+}
+
+LayerMoments layer_moments(const MatmulWorkload& workload, const LayerInputs& inputs,
                            int64_t images, bool covariances) {
   MomentSums sums(workload, covariances);
-  tbb::enumerable_thread_specific<FloatExecutor> real_executors(
-      [&] { return FloatExecutor(real, kBatchImages); });
-  tbb::enumerable_thread_specific<FloatExecutor> executors(
-      [&] { return FloatExecutor(quantized.network, kBatchImages, quantized.tensors); });
-  const int64_t in = real.tensor(real.input).elements(),
-                elements = workload.window.ifmap_elements();
+  PairRunner runner(inputs);
+  const int64_t elements = workload.window.ifmap_elements();
   for (int64_t round = 0; round < images; round += kRoundImages) {
     const int64_t count = std::min(kRoundImages, images - round);
-    tbb::parallel_for(int64_t{0}, (count + kBatchImages - 1) / kBatchImages, [&](int64_t batch) {
-      const int64_t first = batch * kBatchImages,
-                    n = std::min<int64_t>(kBatchImages, count - first);
-      std::vector<float> values(static_cast<size_t>(n * in));
-      source(round + first, n, values);
-      const auto x = real_executors.local().run(values, static_cast<int>(n));
-      const auto y = executors.local().run(values, static_cast<int>(n));
+    runner.run(round, count, [&](int64_t first, int64_t n, auto x, auto y) {
       for (int64_t i = 0; i < n; ++i)
-        sums.take(first + i, round + first + i, x.data() + i * elements, y.data() + i * elements);
+        sums.take(first - round + i, first + i, x.data() + i * elements, y.data() + i * elements);
     });
     sums.add(count);
   }

@@ -14,37 +14,115 @@
 namespace widthwise {
 namespace {
 
+// Where layers get their ifmaps from: the images, or what the two networks made of them at a tensor
+// that every way through the network leads through, whose values are kept. So the time to come to
+// all layers grows with their number, not with its square.
+class Trunk {
+ public:
+  Trunk(const FloatNetwork& real, const FakeQuantizedNetwork& fake, const ImageSource& source,
+        int64_t images)
+      : real_(real), fake_(fake), source_(source), images_(images), tensor_(real.input) {}
+
+  // What layer `index` of the float network reads there, and in the quantized one as tensor
+  // `ifmap`. Everything before that layer has its final weights.
+  LayerInputs before(size_t index, int ifmap) {
+    advance(index);
+    return inputs(real_.layers[index].inputs[0], ifmap);
+  }
+
+ private:
+  struct Values {
+    int64_t elements = 0;
+    std::vector<float> all;
+    ImageSource source() const {
+      return [this](int64_t first, int64_t count, std::span<float> to) {
+        std::copy_n(all.begin() + first * elements, count * elements, to.begin());
+      };
+    }
+  };
+
+  LayerInputs inputs(int real, int quantized) const {
+    const bool kept = kept_real_.elements > 0;
+    return {part_between(real_, tensor_, real),
+            {part_between(fake_.network, tensor_, quantized), fake_.tensors},
+            kept ? kept_real_.source() : source_,
+            kept ? kept_.source() : source_};
+  }
+
+  // To the last such tensor before the layer, if memory allows.
+  void advance(size_t index) {
+    constexpr int64_t kMostFloats = 32 << 20;  // of one network's values
+    for (size_t i = index; i > position_; --i) {
+      const int tensor = real_.layers[i - 1].output;
+      const int64_t elements = real_.tensor(tensor).elements();
+      if (elements * images_ > kMostFloats || !leads_through(i, tensor)) continue;
+      Values real{elements, std::vector<float>(static_cast<size_t>(elements * images_))},
+          quantized = real;
+      const LayerInputs way = inputs(tensor, tensor);
+      PairRunner(way).run(0, images_, [&](int64_t first, int64_t, auto x, auto y) {
+        std::copy(x.begin(), x.end(), real.all.begin() + first * elements);
+        std::copy(y.begin(), y.end(), quantized.all.begin() + first * elements);
+      });
+      kept_real_ = std::move(real);
+      kept_ = std::move(quantized);
+      tensor_ = tensor;
+      position_ = i;
+      return;
+    }
+  }
+
+  // Layers from `index` on read nothing else of what layers before it write.
+  bool leads_through(size_t index, int tensor) const {
+    std::vector<bool> later(real_.tensors.size());
+    for (size_t i = index; i < real_.layers.size(); ++i) {
+      for (const int input : real_.layers[i].inputs) {
+        if (input != tensor && !later[static_cast<size_t>(input)]) return false;
+      }
+      later[static_cast<size_t>(real_.layers[i].output)] = true;
+    }
+    return true;
+  }
+
+  const FloatNetwork& real_;
+  const FakeQuantizedNetwork& fake_;
+  const ImageSource& source_;
+  int64_t images_;
+  int tensor_;           // where layers start from
+  size_t position_ = 0;  // the first layer behind it
+  Values kept_real_, kept_;
+};
+
 class Refiner {
  public:
   Refiner(const FloatNetwork& real, QuantizedNetwork& network, const ImageSource& source,
           int64_t images, const QuantizationConfig& config)
       : real_(real),
         network_(network),
-        source_(source),
         images_(images),
         config_(config),
-        fake_(fake_quantized(network)) {
-    for (const FloatLayer& layer : real.layers) real_layers_[layer.name] = &layer;
+        fake_(fake_quantized(network)),
+        trunk_(real, fake_, source, images) {
+    for (size_t i = 0; i < network.layers.size(); ++i) quantized_[network.layers[i].name] = i;
   }
 
   void run(Progress& progress) {
-    progress.begin("rounding weights", std::ssize(network_.layers), "layers");
-    for (size_t i = 0; i < network_.layers.size(); ++i) {
-      const auto found = real_layers_.find(network_.layers[i].name);
-      if (found != real_layers_.end() && has_weights(*found->second))
-        refine(*found->second, network_.layers[i], fake_.network.layers[i]);
+    progress.begin("rounding weights", std::ssize(real_.layers), "layers");
+    for (size_t i = 0; i < real_.layers.size(); ++i) {
+      if (has_weights(real_.layers[i])) refine(i, quantized_.at(real_.layers[i].name));
       progress.advance(1);
     }
     progress.end();
   }
 
  private:
-  void refine(const FloatLayer& real, QuantizedLayer& layer, FloatLayer& fake) {
+  void refine(size_t index, size_t quantized_index) {
+    const FloatLayer& real = real_.layers[index];
+    QuantizedLayer& layer = network_.layers[quantized_index];
+    FloatLayer& fake = fake_.network.layers[quantized_index];
     const auto& workload = std::get<MatmulWorkload>(layer.workload);
     const bool rounds = config_.rounding == WeightRounding::kGptq;
-    const LayerMoments moments = layer_moments(
-        workload, part_before(real_, real.inputs[0]),
-        {part_before(fake_.network, layer.ifmaps[0]), fake_.tensors}, source_, images_, rounds);
+    const LayerMoments moments =
+        layer_moments(workload, trunk_.before(index, layer.ifmaps[0]), images_, rounds);
     if (rounds) round(real, layer, workload, moments);
     if (config_.bias_correction) correct_bias(real, layer, workload, moments);
     fake.weights = real_weights(layer);
@@ -109,11 +187,11 @@ class Refiner {
 
   const FloatNetwork& real_;
   QuantizedNetwork& network_;
-  const ImageSource& source_;
   int64_t images_;
   const QuantizationConfig& config_;
   FakeQuantizedNetwork fake_;  // of network_ as it is
-  std::map<std::string, const FloatLayer*> real_layers_;
+  Trunk trunk_;
+  std::map<std::string, size_t> quantized_;  // layers of network_ by name
 };
 
 bool needs_histograms(Clipping clipping) {

@@ -52,7 +52,7 @@ TEST(LayerMoments, AreThoseOfThePlainLoop) {
   network.tensors = {{"x", {4, 6, 5}}};
   network.input = network.output = 0;
   const FakeQuantizedNetwork fake{network, {{0.25F, 0, 6}}};
-  const LayerMoments found = layer_moments(m, network, fake, source, kImages, true);
+  const LayerMoments found = layer_moments(m, {network, fake, source, source}, kImages, true);
 
   const int64_t length = 2 * 3 * 2, pixels = 12;
   EXPECT_EQ(found.length, length);
