@@ -8,89 +8,12 @@
 #include "quant/fake_quantized.h"
 #include "quant/layer_moments.h"
 #include "quant/tensor_bits.h"
+#include "quant/trunk.h"
 #include "quant/weight_range.h"
 #include "quant/weight_rounding.h"
 
 namespace widthwise {
 namespace {
-
-// Where layers get their ifmaps from: the images, or what the two networks made of them at a tensor
-// that every way through the network leads through, whose values are kept. So the time to come to
-// all layers grows with their number, not with its square.
-class Trunk {
- public:
-  Trunk(const FloatNetwork& real, const FakeQuantizedNetwork& fake, const ImageSource& source,
-        int64_t images)
-      : real_(real), fake_(fake), source_(source), images_(images), tensor_(real.input) {}
-
-  // What layer `index` of the float network reads there, and in the quantized one as tensor
-  // `ifmap`. Everything before that layer has its final weights.
-  LayerInputs before(size_t index, int ifmap) {
-    advance(index);
-    return inputs(real_.layers[index].inputs[0], ifmap);
-  }
-
- private:
-  struct Values {
-    int64_t elements = 0;
-    std::vector<float> all;
-    ImageSource source() const {
-      return [this](int64_t first, int64_t count, std::span<float> to) {
-        std::copy_n(all.begin() + first * elements, count * elements, to.begin());
-      };
-    }
-  };
-
-  LayerInputs inputs(int real, int quantized) const {
-    const bool kept = kept_real_.elements > 0;
-    return {part_between(real_, tensor_, real),
-            {part_between(fake_.network, tensor_, quantized), fake_.tensors},
-            kept ? kept_real_.source() : source_,
-            kept ? kept_.source() : source_};
-  }
-
-  // To the last such tensor before the layer, if memory allows.
-  void advance(size_t index) {
-    constexpr int64_t kMostFloats = 32 << 20;  // of one network's values
-    for (size_t i = index; i > position_; --i) {
-      const int tensor = real_.layers[i - 1].output;
-      const int64_t elements = real_.tensor(tensor).elements();
-      if (elements * images_ > kMostFloats || !leads_through(i, tensor)) continue;
-      Values real{elements, std::vector<float>(static_cast<size_t>(elements * images_))},
-          quantized = real;
-      const LayerInputs way = inputs(tensor, tensor);
-      PairRunner(way).run(0, images_, [&](int64_t first, int64_t, auto x, auto y) {
-        std::copy(x.begin(), x.end(), real.all.begin() + first * elements);
-        std::copy(y.begin(), y.end(), quantized.all.begin() + first * elements);
-      });
-      kept_real_ = std::move(real);
-      kept_ = std::move(quantized);
-      tensor_ = tensor;
-      position_ = i;
-      return;
-    }
-  }
-
-  // Layers from `index` on read nothing else of what layers before it write.
-  bool leads_through(size_t index, int tensor) const {
-    std::vector<bool> later(real_.tensors.size());
-    for (size_t i = index; i < real_.layers.size(); ++i) {
-      for (const int input : real_.layers[i].inputs) {
-        if (input != tensor && !later[static_cast<size_t>(input)]) return false;
-      }
-      later[static_cast<size_t>(real_.layers[i].output)] = true;
-    }
-    return true;
-  }
-
-  const FloatNetwork& real_;
-  const FakeQuantizedNetwork& fake_;
-  const ImageSource& source_;
-  int64_t images_;
-  int tensor_;           // where layers start from
-  size_t position_ = 0;  // the first layer behind it
-  Values kept_real_, kept_;
-};
 
 class Refiner {
  public:
