@@ -65,9 +65,13 @@ void check_sources(const PtqRequest& r) {
 }  // namespace
 
 bool PtqRequest::any_quantizer_option() const {
-  return mode || mode_acts || mode_wts || bits_acts || bits_wts || bits_accum || clip_acts ||
-         clip_n_stds || !no_clip_layers.empty() || !no_quant_layers.empty() || per_channel ||
-         save_fp_weights || scale_approx_bits;
+  return states_formats() || clip_acts || clip_n_stds;
+}
+
+bool PtqRequest::states_formats() const {
+  return mode || mode_acts || mode_wts || bits_acts || bits_wts || bits_accum ||
+         !no_clip_layers.empty() || !no_quant_layers.empty() || per_channel || save_fp_weights ||
+         scale_approx_bits;
 }
 
 PtqOptions ptq_options(const PtqRequest& r) {

@@ -31,6 +31,7 @@ struct PtqRequest {
   std::filesystem::path settings_out;  // YAML of the resolved settings; empty: none
 
   bool any_quantizer_option() const;  // beside calibration and outputs
+  bool states_formats() const;        // of these, all but the clipping of activations
 };
 
 // The options by themselves or as the configuration file has them, checked. Throws InputError for

@@ -65,7 +65,7 @@ class NetworkQuantization {
       refuse("--compat", "is given, but a release's arithmetic has no form as ONNX",
              "leave it out, or run it at once: widthwise evaluate --quantize-eval");
     if (!request_.accelerator.empty() &&
-        (request_.ptq.any_quantizer_option() || !request_.ptq.config_file.empty()))
+        (request_.ptq.states_formats() || !request_.ptq.config_file.empty()))
       refuse("--accelerator", "is given beside --qe options, which state bits and modes, too",
              "keep one of them: an accelerator's layers have bits of their own");
     options_ = ptq_options(request_.ptq);
@@ -104,6 +104,8 @@ class NetworkQuantization {
       QuantizationConfig config = quantization_config(accelerator_of(request_.accelerator));
       if (request_.per_tensor) config.per_channel = false;
       if (request_.symmetric) config.activations = Symmetry::kSymmetric;
+      config.activation_range.clipping = options_.clip_acts;
+      if (options_.clip_n_stds > 0) config.activation_range.n_stds = options_.clip_n_stds;
       return config;
     }
     if (request_.per_tensor || request_.symmetric)

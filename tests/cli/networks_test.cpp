@@ -652,17 +652,19 @@ TEST_F(Networks, QuantizeAndEvaluateWhatItWrites) {
     EXPECT_EQ(result["layers"].size(), 2U) << format;
     EXPECT_EQ(result["layers"][0]["outputs"], 40 * 8);
   }
-  for (const char* clip : {"avg", "n_std=2", "laplace", "percentile=99.9", "kl", "mse"}) {
+  for (const char* clip : {"avg", "gauss", "laplace", "percentile", "kl", "mse"}) {
     done(with({"--images", "0", "--qe-clip-acts", clip, "--qe-clip-wts", "mse", "--rounding",
                "gptq", "--bias-correction", "--equalize", "--first-last-bits", "8",
-               "--elementwise-bits", "8", "--unsigned-acts", "--out", "calibrated.onnx"}));
+               "--elementwise-bits", "8", "--out", "calibrated.onnx"}));
   }
   fs::copy_file(folder_ / "net.yaml", folder_ / "calibrated.yaml");
   done({"evaluate", "calibrated.onnx", "--data", "data.npy", "--labels", "labels.npy"});
   refused(with({"--qe-clip-acts", "best", "--out", "q.onnx"}),
           {"--qe-clip-acts is 'best', allowed none, avg, n_std, gauss, laplace, percentile, kl"});
-  refused(with({"--qe-clip-acts", "kl=3", "--out", "q.onnx"}),
-          {"--qe-clip-acts is 'kl=3', allowed is a number behind n_std= or percentile="});
+  refused(with({"--qe-clip-acts", "n_std", "--out", "q.onnx"}), {"--qe-clip-n-stds is missing"});
+  refused(with({"--qe-percentile", "99", "--out", "q.onnx"}),
+          {"--qe-percentile is given, but activations are not clipped by percentile"});
+  refused(with({"--qe-mode", "sym", "--out", "q.onnx"}), {"--accelerator is given beside --qe"});
   refused(with({"--rounding", "up", "--out", "q.onnx"}), {"--rounding is 'up', allowed nearest"});
   refused(with({"--images", "0", "--first-last-bits", "9", "--out", "q.onnx"}),
           {"first and last bits is 9, allowed 2..8"});
