@@ -58,12 +58,14 @@ class MomentSums {
   void add(int64_t images) {
     const int64_t rows = images * pixels_;
     samples_ += rows;
-    for (int64_t r = 0; r < rows; ++r) {
-      for (int64_t i = 0; i < width_; ++i) {
-        real_sums_[static_cast<size_t>(i)] += real_rows_[static_cast<size_t>(r * width_ + i)];
-        sums_[static_cast<size_t>(i)] += rows_[static_cast<size_t>(r * width_ + i)];
+    tbb::parallel_for(tbb::blocked_range<int64_t>(0, width_, 32), [&](const auto& columns) {
+      for (int64_t r = 0; r < rows; ++r) {
+        for (int64_t i = columns.begin(); i < columns.end(); ++i) {
+          real_sums_[static_cast<size_t>(i)] += real_rows_[static_cast<size_t>(r * width_ + i)];
+          sums_[static_cast<size_t>(i)] += rows_[static_cast<size_t>(r * width_ + i)];
+        }
       }
-    }
+    });
     if (!covariances_) return;
     constexpr int64_t kTile = 64;  // rows of a product that a thread makes at a time
     const int64_t tiles = (length_ + kTile - 1) / kTile;
