@@ -60,13 +60,12 @@ struct QuantizationConfig {
   bool bias_correction = false, equalization = false;
 };
 
-// Scale and zero point of a range; the range is widened to include 0, so that 0 is a code.
-//   asymmetric:             scale = (max - min) / (2^bits - 1), zero point = q_min - round(min /
-//   scale) symmetric, signed:      scale = max|x| / (2^(bits-1) - 1), zero point 0, the least code
-//   is for
-//                           what is outside the range
-//   symmetric full, signed: scale = max|x| / ((2^bits - 1) / 2), zero point 0
-//   both, unsigned:         scale = max / (2^bits - 1), zero point 0; needs min >= 0
+// Scale and zero point of a range; the range is widened to include 0, so that 0 is a code. Zero
+// points of symmetric ranges are 0.
+//   kAsymmetric:             (max - min) / (2^bits - 1), zero point q_min - round(min / scale)
+//   kSymmetric, signed:      max|x| / (2^(bits-1) - 1); the least code is for values outside
+//   kSymmetricFull, signed:  max|x| / ((2^bits - 1) / 2)
+//   both, unsigned:          max / (2^bits - 1); needs min >= 0
 // A range of 0 width gets scale 1. float32 division; rounding half to even.
 TensorQuantization range_quantization(float min, float max, IntegerFormat format, Symmetry symmetry,
                                       bool power_of_two_scale);
