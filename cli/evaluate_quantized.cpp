@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <optional>
 
 #include "cli/bench.h"
@@ -69,6 +70,11 @@ class QuantizedEvaluation {
       refuse("--qe-stats-file, --qe-dynamic, --calibration-data", "are all missing",
              "say where the ranges of activations come from: a statistics file, each batch, or "
              "data to measure them on");
+    if (takes_histograms() && (compat_ != Compat::kNone || options_.dynamic))
+      refuse("--qe-clip-acts",
+             fmt::format("is by histogram, which {} does not have",
+                         options_.dynamic ? "a batch" : "--compat " + ptq_.compat),
+             "take none, avg, n_std, gauss or laplace");
     for (const auto& path :
          {request_.out, request_.logits, request_.inputs, ptq_.stats_out, ptq_.settings_out}) {
       if (!path.empty()) check_writable(path);
@@ -98,6 +104,13 @@ class QuantizedEvaluation {
         request_.images, Take::kFirst, "--images");
   }
 
+  bool takes_histograms() const {
+    return options_.clip_acts > Clipping::kLaplace ||
+           std::any_of(options_.overrides.begin(), options_.overrides.end(), [](const auto& entry) {
+             return entry.settings.clip_acts > Clipping::kLaplace;
+           });
+  }
+
   // From the file, or measured.
   void take_statistics() {
     if (options_.statistics_file.empty()) {
@@ -110,7 +123,9 @@ class QuantizedEvaluation {
           [&](int64_t first, int64_t count, std::span<float> values) {
             data->read(first, count, values);
           },
-          data->count(), {.compat = compat_}, progress_);
+          data->count(),
+          {.compat = compat_, .histogram_bins = takes_histograms() ? kHistogramBins : 0},
+          progress_);
       progress_.end();
       if (!ptq_.stats_out.empty()) write_file(ptq_.stats_out, statistics_yaml(*statistics_));
       messages_ +=

@@ -233,6 +233,9 @@ int64_t kl_bins(std::span<const int64_t> counts, int64_t codes) {
   double least = std::numeric_limits<double>::infinity(), all = 0;
   for (const int64_t count : counts) all += static_cast<double>(count);
   if (all == 0) return bins;
+  // As Migacz's loop, which begins at 128 of 2048 bins: narrower ones that hold a single value are
+  // one point in P and in Q, whatever lies outside.
+  const int64_t fewest = std::max(codes, bins / 16);
   int64_t filled_bin = -1;
   double inside = 0;  // values below bin `kept`
   for (int64_t kept = 1; kept <= bins; ++kept) {
@@ -240,7 +243,7 @@ int64_t kl_bins(std::span<const int64_t> counts, int64_t codes) {
     inside += last;
     // Outliers join the last bin that has a share in Q: pixels leave most bins empty.
     if (last > 0) filled_bin = kept - 1;
-    if (kept < codes || filled_bin < 0) continue;
+    if (kept < fewest || filled_bin < 0) continue;
     // P: the clipped histogram. Q: every code's share, spread evenly over those of its
     // bins that are not empty.
     double divergence = 0, expanded = 0;

@@ -35,7 +35,8 @@ RealRange activation_range(const std::string& tensor, const TensorStatistics& st
 // values from 0 on is at 0: most of a ReLU's are.
 double squared_error(const Histogram& histogram, const TensorQuantization& quantization);
 
-// How many of the first bins of a histogram of |x| Migacz's method keeps for `codes` codes.
+// How many of the first bins of a histogram of |x| Migacz's method keeps for `codes` codes: as many
+// as there are codes, and a 16th of all, at least.
 int64_t kl_bins(std::span<const int64_t> counts, int64_t codes);
 
 }  // namespace widthwise

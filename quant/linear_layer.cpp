@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cmath>
 
+#include "quant/activation_range.h"
+
 namespace widthwise {
 namespace {
 
@@ -10,6 +12,13 @@ LinearQuantization with_scale(const ActivationSettings& s, const RealRange& rang
   LinearScale scale = scale_of_range(range, s.bits, s.mode, s.compat);
   if (s.approximate_bits) scale.scale = approximate_scale(scale.scale, *s.approximate_bits).value;
   return {.bits = s.bits, .codes = code_range(s.bits, s.mode, s.compat), .scales = {scale}};
+}
+
+// kNone: symmetric codes of what is never negative need no sign.
+ActivationSettings without_sign(ActivationSettings settings, double least) {
+  if (settings.compat == Compat::kNone && is_symmetric(settings.mode) && least >= 0)
+    settings.mode = QuantizationMode::kAsymmetricUnsigned;
+  return settings;
 }
 
 float maybe_approximate(float scale, std::optional<int> bits) {
@@ -26,13 +35,25 @@ int64_t accumulator_code(float value, int bits) {
 
 }  // namespace
 
-LinearQuantization activation_quantization(const ActivationSettings& s,
+LinearQuantization activation_quantization(const ActivationSettings& settings,
                                            const TensorStatistics& statistics) {
-  return with_scale(s, clipped_range(statistics, s.clip, s.bits, s.mode));
+  const ActivationSettings s = without_sign(settings, statistics.min);
+  if (s.clip.clipping <= Clipping::kLaplace)
+    return with_scale(s, clipped_range(statistics, s.clip, s.bits, s.mode));
+  const CodeRange codes = code_range(s.bits, s.mode, s.compat);
+  const IntegerFormat format{s.bits, codes.q_min < 0};
+  const Symmetry symmetry = s.mode == QuantizationMode::kSymmetric ? Symmetry::kSymmetricFull
+                            : s.mode == QuantizationMode::kSymmetricRestricted
+                                ? Symmetry::kSymmetric
+                                : Symmetry::kAsymmetric;
+  return with_scale(
+      s, activation_range("", statistics, {.clipping = s.clip.clipping}, format, symmetry, false));
 }
 
-LinearQuantization activation_quantization(const ActivationSettings& s,
+LinearQuantization activation_quantization(const ActivationSettings& settings,
                                            std::span<const float> values, int64_t samples) {
+  const auto least = static_cast<double>(*std::min_element(values.begin(), values.end()));
+  const ActivationSettings s = without_sign(settings, least);
   return with_scale(s, clipped_range(values, samples, s.clip, s.bits, s.mode));
 }
 

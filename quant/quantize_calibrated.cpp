@@ -2,6 +2,7 @@
 
 #include <tbb/parallel_for.h>
 
+#include <algorithm>
 #include <map>
 
 #include "quant/equalize.h"
@@ -136,7 +137,7 @@ QuantizedNetwork quantize_calibrated(const FloatNetwork& given, const ImageSourc
   progress.end();
   QuantizedNetwork quantized = quantize(network, statistics, config);
   if (config.rounding != WeightRounding::kNearest || config.bias_correction)
-    Refiner(network, quantized, source, images, config).run(progress);
+    Refiner(network, quantized, source, std::min(images, kRefinedImages), config).run(progress);
   return quantized;
 }
 

@@ -1,10 +1,14 @@
 #pragma once
+#include <cstdint>
+
 #include "core/progress.h"
 #include "models/network.h"
 #include "quant/calibrate.h"
 #include "quant/quantize.h"
 
 namespace widthwise {
+
+inline constexpr int64_t kRefinedImages = 1024;
 
 // Quantizes a network with the images that it is calibrated on, without training:
 //   1. equalization (quant/equalize.h)
@@ -14,6 +18,7 @@ namespace widthwise {
 //      as they are now: weights rounded by what the output errs (quant/weight_rounding.h), then the
 //      bias corrected by what the output's mean errs (Nagel et al., "Data-free quantization through
 //      weight equalization and bias correction", 2019, section 4.2, by the calibration images)
+//      The first kRefinedImages images serve, whose values at one tensor are kept in memory.
 // The result does not depend on the number of threads.
 QuantizedNetwork quantize_calibrated(const FloatNetwork& network, const ImageSource& source,
                                      int64_t images, const QuantizationConfig& config,
