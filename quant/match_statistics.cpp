@@ -16,6 +16,15 @@ bool same_tensor(const TensorStatistics& a, const TensorStatistics& b) {
          a.mean == b.mean && a.std == b.std && a.b == b.b;
 }
 
+bool has_weights(const FloatLayer& layer) {
+  const auto* matmul = std::get_if<MatmulWorkload>(&layer.workload);
+  return matmul != nullptr && !matmul->unit_weights;
+}
+bool is_clamp(const FloatLayer& layer) {
+  const auto* elementwise = std::get_if<ElementwiseWorkload>(&layer.workload);
+  return elementwise != nullptr && elementwise->kind == ElementwiseWorkload::Kind::kClamp;
+}
+
 bool is_relu_of(const TensorStatistics& output, const TensorStatistics& input) {
   return output.min == std::max(input.min, 0.0) && output.max <= std::max(input.max, 0.0);
 }
@@ -76,31 +85,43 @@ class Matcher {
     }
     if (entry.output) {
       check_shape(found->first, "output", *entry.output, layer.output);
-      if (const auto* matmul = std::get_if<MatmulWorkload>(&layer.workload);
-          matmul != nullptr && !matmul->unit_weights) {
-        take_folded(found->first, *entry.output);
-      }
+      if (has_weights(layer)) take_folded(found->first, *entry.output);
       record(layer.output) = entry.output;
     }
     result_.statistics[result_.modules[i]] = std::move(entry);
   }
 
-  // The entry of no layer's name whose inputs are those of the layer.
+  // The only entry of no layer's name whose inputs and shape are those of the layer. What has
+  // weights keeps its name when it is exported.
   NetworkStatistics::const_iterator by_inputs(const FloatLayer& layer) {
     if (std::holds_alternative<MoveWorkload>(layer.workload) && layer.operator_type != "Concat")
       return read_.end();
+    if (has_weights(layer)) return read_.end();
+    auto found = read_.end();
     for (auto entry = read_.begin(); entry != read_.end(); ++entry) {
-      if (!unused_.contains(entry->first) || names_.contains(entry->first)) continue;
-      if (entry->second.inputs.size() != layer.inputs.size()) continue;
-      bool same = true;
-      for (size_t k = 0; k < layer.inputs.size() && same; ++k) {
-        const auto input = entry->second.inputs.find(static_cast<int>(k));
-        const auto& known = record(layer.inputs[k]);
-        same = known && input != entry->second.inputs.end() && same_tensor(*known, input->second);
-      }
-      if (same) return entry;
+      if (!suits(entry->first, entry->second, layer)) continue;
+      if (found != read_.end()) return read_.end();
+      found = entry;
     }
-    return read_.end();
+    return found;
+  }
+
+  bool suits(const std::string& name, const LayerStatistics& entry, const FloatLayer& layer) {
+    if (!unused_.contains(name) || names_.contains(name) ||
+        entry.inputs.size() != layer.inputs.size() || !entry.output)
+      return false;
+    if (is_clamp(layer) && !is_relu_of(*entry.output, entry.inputs.begin()->second)) return false;
+    const auto& shape = entry.output->shape;
+    const auto& own = network_.tensor(layer.output).shape;
+    if (!shape.empty() && !std::equal(shape.begin() + 1, shape.end(), own.begin(), own.end()))
+      return false;
+    for (size_t k = 0; k < layer.inputs.size(); ++k) {
+      const auto input = entry.inputs.find(static_cast<int>(k));
+      const auto& known = record(layer.inputs[k]);
+      if (!known || input == entry.inputs.end() || !same_tensor(*known, input->second))
+        return false;
+    }
+    return true;
   }
 
   void take_folded(const std::string& module, TensorStatistics& output) {

@@ -19,7 +19,8 @@ struct MatchedStatistics {
 
 // A layer takes the entry of its name. Names are lost where a network was exported with functional
 // operators or folded batch normalizations, but one tensor has one record wherever it is seen, so
-// - a layer without an entry takes one that saw its inputs' records, and its name with it;
+// - a layer without weights and without an entry takes the only one that saw its inputs' records
+//   and has its shape, and its name with it;
 // - an entry that saw a product's output record, and is no ReLU of it, is a batch normalization
 // that
 //   was folded into it: its output's record is the product's.

@@ -42,7 +42,7 @@ std::regex PatternMatcher::compile(const std::string& expression, size_t pattern
   try {
     return std::regex(expression, std::regex::ECMAScript);
   } catch (const std::regex_error& error) {
-    refuse(pattern, fmt::format("'{}' is no regular expression: {}", expression, error.what()),
+    refuse(pattern, fmt::format("is no regular expression: {}", error.what()),
            "write special characters with a backslash, such as \\. and \\[");
   }
 }

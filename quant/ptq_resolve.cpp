@@ -26,7 +26,8 @@ std::string some_names(const std::vector<Module>& modules) {
 
 std::vector<NamePattern> named(const Strings& patterns, const char* option) {
   std::vector<NamePattern> result;
-  for (const std::string& pattern : patterns) result.push_back({pattern, option});
+  for (const std::string& pattern : patterns)
+    result.push_back({pattern, fmt::format("{} '{}'", option, pattern)});
   return result;
 }
 

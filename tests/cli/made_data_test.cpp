@@ -188,8 +188,9 @@ TEST_F(MadeData, WhatTheParserRefusesIsSaidInTheSameForm) {
   parser({"demo", "--images", "many"}, {"--images", "many"});
   parser({"demo", "--images"}, {"--images"});
   parser({"inspect"}, {"network is required", "widthwise inspect --help"});
-  parser({"frobnicate"}, {"one of demo, inspect, run, evaluate, overflow, quantize, generate"});
-  parser({}, {"one of demo, inspect, run, evaluate, overflow, quantize, generate"});
+  parser({"frobnicate"},
+         {"one of demo, inspect, run, evaluate, overflow, calibrate, quantize, generate"});
+  parser({}, {"one of demo, inspect, run, evaluate, overflow, calibrate, quantize, generate"});
 }
 
 TEST_F(MadeData, HelpAndVersionAreNoErrors) {

@@ -91,12 +91,12 @@ TEST(PtqResolve, WhatMatchesNothingIsRefusedButForDistiller) {
               ElementsAre("FC"));
   PtqOptions options;
   options.no_clip_layers = {"fc", "f"};
-  EXPECT_THAT(refusal(options), HasSubstr("--qe-no-clip-layers matches no layer"));
+  EXPECT_THAT(refusal(options), HasSubstr("--qe-no-clip-layers 'f' matches no layer"));
   EXPECT_EQ(refusal(options, Compat::kDistiller04), "");
   options.no_clip_layers = {"["};
   EXPECT_THAT(refusal(options), HasSubstr("'[' is no regular expression"));
   EXPECT_THAT(refusal("\"(\": {bits_weights: 4}", Compat::kDistiller04),
-              HasSubstr("line 1: overrides.( '(' is no regular expression"));
+              HasSubstr("line 1: overrides.( is no regular expression"));
   EXPECT_THAT(refusal("\"a{9999}{9999}\": {}"), HasSubstr("is no regular expression"));
   EXPECT_THAT(refusal(std::string(1000, '(') + ": {}", Compat::kDistiller04),
               HasSubstr("o.yaml: line 1"));

@@ -1,0 +1,172 @@
+// calibrate, evaluate --quantize-eval and quantize with Distiller's options: what they print and
+// write, and what they refuse before any work.
+#include "tests/cli/network_files.h"
+
+namespace widthwise {
+namespace {
+
+using namespace testing_support;
+using testing::AllOf;
+using testing::Not;
+
+class Quantization : public Networks {
+ protected:
+  void SetUp() override {
+    Networks::SetUp();
+    QuantizedBuilder b({kOpen, 1, 4, 4}, 13);
+    b.random("w", {2, 1, 3, 3});
+    b.node("Conv", {"x", "w"}, {"c"}).set_name("/conv/Conv");
+    b.node("Relu", {"c"}, {"r"}).set_name("/relu/Relu");
+    b.node("Flatten", {"r"}, {"f"}).set_name("/Flatten");
+    b.random("u", {8, 3});
+    b.node("Gemm", {"f", "u"}).set_name("/fc/Gemm");
+    b.output("y");
+    network("net", b);
+    image_data(40);
+    done({"calibrate", "net.onnx", "--data", "data.npy", "--images", "0", "--out", "stats.yaml"});
+  }
+  Arguments evaluate(const Arguments& more) const {
+    Arguments all = {"evaluate", "net.onnx",   "--data", "data.npy",
+                     "--labels", "labels.npy", "--qe"};
+    all.insert(all.end(), more.begin(), more.end());
+    return all;
+  }
+  Arguments quantize(const Arguments& more) const {
+    Arguments all = {"quantize", "net.onnx", "--out", "q.onnx"};
+    all.insert(all.end(), more.begin(), more.end());
+    return all;
+  }
+  // The statistics with one text in place of another.
+  void edited(const std::string& from, const std::string& to) const {
+    std::string yaml = text("stats.yaml");
+    const size_t at = yaml.find(from);
+    ASSERT_NE(at, std::string::npos) << from;
+    write_file(folder_ / "edited.yaml", yaml.replace(at, from.size(), to));
+  }
+};
+
+TEST_F(Quantization, CalibrateWritesEveryLayer) {
+  const std::string yaml = text("stats.yaml");
+  for (const char* layer : {"conv:\n", "\nrelu:\n", "\nfc:\n"}) EXPECT_THAT(yaml, HasSubstr(layer));
+  EXPECT_THAT(yaml, AllOf(HasSubstr("shape: (40, 2, 2, 2)"), Not(HasSubstr("Flatten"))));
+  const Outcome half = done({"calibrate", "net.onnx", "--data", "data.npy", "--qe-calibration",
+                             "0.5", "--histogram-bins", "16", "--out", "half.yaml"});
+  EXPECT_THAT(half.out, HasSubstr("statistics of 3 layers over 20 inputs"));
+  EXPECT_THAT(text("half.yaml"), HasSubstr("histogram:"));
+}
+
+TEST_F(Quantization, EvaluatesInEveryArithmetic) {
+  for (const char* compat : {"none", "distiller-0.3", "distiller-0.4"}) {
+    for (const char* mode : {"sym", "sym_restr", "asym_u", "asym_s"}) {
+      const Outcome outcome =
+          done(evaluate({"--compat", compat, "--qe-mode", mode, "--qepc", "--qe-stats-file",
+                         "stats.yaml", "--print-freq", "1", "-b", "16"}));
+      EXPECT_THAT(outcome.out, AllOf(HasSubstr("Test: [   3/   3]"), HasSubstr("\nTop1 "),
+                                     HasSubstr("Clipped as it ran")));
+    }
+  }
+  done(evaluate({"--qe-dynamic", "--qe-mode", "sym_restr", "--out", "dynamic.json"}));
+  const Json result = json("dynamic.json");
+  EXPECT_EQ(result["predictions"].size(), 40U);
+  EXPECT_EQ(result["layers"][0]["name"], "conv");
+  EXPECT_EQ(result["layers"][0]["inputs"], 40 * 16);
+  EXPECT_EQ(result["layers"][0]["inputs_clipped"], 0);
+}
+
+TEST_F(Quantization, SettingsSayWhichPatternDecided) {
+  write_file(folder_ / "config.yaml",
+             "q:\n  a:\n    class: PostTrainLinearQuantizer\n    bits_activations: 6\n"
+             "    model_activation_stats: stats.yaml\n    overrides:\n"
+             "      co.*: {bits_weights: 4}\n");
+  const Outcome outcome =
+      done(evaluate({"--qe-config-file", "config.yaml", "--settings-out", "settings.yaml"}));
+  EXPECT_THAT(outcome.out, testing::ContainsRegex("conv +Conv2d +co\\.\\* +6 +4 +32 +sym"));
+  EXPECT_THAT(text("settings.yaml"), AllOf(HasSubstr("conv:"), HasSubstr("bits_weights: 4"),
+                                           HasSubstr("linear_quant_params")));
+}
+
+TEST_F(Quantization, WritesWhatItsStatisticsSay) {
+  done(quantize({"--qe-stats-file", "stats.yaml", "--qe-mode-acts", "asym_u", "--qe-mode-wts",
+                 "sym_restr", "--qepc"}));
+  fs::copy_file(folder_ / "net.yaml", folder_ / "q.yaml");
+  done({"evaluate", "q.onnx", "--data", "data.npy", "--labels", "labels.npy"});
+  const Json layers = Json::parse(done({"inspect", "q.onnx", "--json"}).out)["layers"];
+  const auto has_weights = [](const Json& layer) {
+    return layer.contains("weight") && layer["weight"]["bits"] == 8;
+  };
+  EXPECT_EQ(std::count_if(layers.begin(), layers.end(), has_weights), 2);
+}
+
+TEST_F(Quantization, ChoosesWidthsUnderABudget) {
+  const Outcome outcome = done(quantize(
+      {"--data", "data.npy", "--labels", "labels.npy", "--images", "0", "--points-lost", "100"}));
+  EXPECT_THAT(outcome.out, HasSubstr("/conv/Conv"));
+  EXPECT_THAT(outcome.out, testing::ContainsRegex("MACs 0\\.[0-9]+ uJ of 0\\.[0-9]+ uJ"));
+  refused(quantize({"--data", "data.npy", "--images", "0", "--points-lost", "1"}),
+          {"need labelled calibration inputs"});
+}
+
+TEST_F(Quantization, RefusesStatisticsThatDoNotFit) {
+  const auto with = [&](const char* file) { return evaluate({"--qe-stats-file", file}); };
+  write_file(
+      folder_ / "other.yaml",
+      "layer9:\n  output: {min: 0, max: 1, avg_min: 0, avg_max: 1, mean: 0, std: 1, b: 1}\n");
+  refused(with("other.yaml"), {"other.yaml: statistics: layers are layer9; the network 'net' has"});
+  edited("\nfc:", "\nfd:");
+  refused(with("edited.yaml"), {"layer 'fc': statistics have no output of this layer"});
+  edited("shape: (40, 2, 2, 2)", "shape: (40, 3, 2, 2)");
+  refused(with("edited.yaml"), {"edited.yaml: layer 'conv': output has the shape [3, 2, 2]"});
+  edited("max: ", "max: -1000\n      unknown_key: ");
+  refused(with("edited.yaml"), {"edited.yaml: line ", "unknown_key"});
+  edited("    max: ", "    max: -1e9 #");
+  refused(with("edited.yaml"), {"edited.yaml: line ", "min"});
+  edited("min: ", "min: .nan #");
+  refused(with("edited.yaml"), {"edited.yaml: line ", "min"});
+  edited("avg_min: ", "avg_min: .inf #");
+  refused(with("edited.yaml"), {"edited.yaml: line ", "avg_min"});
+  refused(with("none.yaml"), {"none.yaml"});
+}
+
+TEST_F(Quantization, RefusesOptionsThatMeanNothing) {
+  const Arguments stats = {"--qe-stats-file", "stats.yaml"};
+  const auto with = [&](Arguments more) {
+    more.insert(more.end(), stats.begin(), stats.end());
+    return evaluate(more);
+  };
+  refused(with({"--qe-dynamic"}), {"--qe-stats-file, --qe-dynamic exclude each other"});
+  refused(with({"--qe-calibration", "0.5"}), {"--qe-stats-file, --qe-calibration exclude"});
+  refused(with({"--qe-mode", "asym"}), {"--qe-mode is 'asym', allowed sym, sym_restr, asym_u"});
+  refused(with({"--qe-bits-acts", "33"}), {"--qe-bits-acts is 33, allowed 1..16"});
+  refused(with({"--qe-bits-accum", "1"}), {"--qe-bits-accum is 1, allowed 2..32"});
+  refused(with({"--qe-clip-acts", "AVG"}), {"--qe-clip-acts is 'AVG', allowed none, avg"});
+  refused(with({"--qe-clip-acts", "n_std"}), {"--qe-clip-n-stds is missing"});
+  refused(with({"--qe-clip-n-stds", "2"}), {"--qe-clip-n-stds is given, but nothing is clipped"});
+  refused(with({"--qe-clip-acts", "gauss", "--qe-bits-acts", "9"}), {"--qe-clip-acts is gauss"});
+  refused(with({"--qe-no-quant-layers", "conv9"}),
+          {"--qe-no-quant-layers 'conv9' matches no layer; layers are conv, relu, Flatten, fc"});
+  refused(with({"--qe-no-clip-layers", "["}), {"[", "regular expression"});
+  refused(with({"--compat", "distiller"}),
+          {"--compat is 'distiller', allowed none, distiller-0.3"});
+  refused(with({"--compat", "distiller-0.4", "--qe-clip-acts", "mse"}),
+          {"--qe-clip-acts is by histogram, which --compat distiller-0.4 does not have"});
+  refused(with({"--accelerator", "edge-int8"}), {"--accelerator is given, but this arithmetic"});
+  refused(evaluate({}), {"--qe-stats-file, --qe-dynamic, --calibration-data are all missing"});
+  refused(evaluate({"--calibration-data", "data.npy", "--qe-calibration", "0"}),
+          {"--qe-calibration is 0, allowed above 0, up to 1"});
+  write_file(folder_ / "config.yaml", "q: {a: {class: PostTrainLinearQuantizer, bits: 6}}\n");
+  refused(evaluate({"--qe-config-file", "config.yaml"}), {"config.yaml: line 1", "bits"});
+  refused(evaluate({"--qe-config-file", "config.yaml", "--qe-mode", "sym"}),
+          {"--qe-config-file is given, and options that it holds beside it"});
+  refused(quantize({"--qe-stats-file", "stats.yaml", "--rounding", "gptq"}),
+          {"--qe-stats-file is given, but rounding by error"});
+  refused(quantize({"--qe-stats-file", "stats.yaml", "--compat", "distiller-0.3"}),
+          {"--compat is given, but a release's arithmetic has no form as ONNX"});
+  refused(quantize({"--qe-stats-file", "stats.yaml", "--qe-bits-accum", "16"}),
+          {"--qe-bits-accum is given, but a network file states neither"});
+  refused(quantize({"--qe-stats-file", "stats.yaml", "--qe-no-quant-layers", "fc"}),
+          {"layer 'fc': bits are none, which leaves it in float"});
+  refused(quantize({}), {"--data is missing"});
+}
+
+}  // namespace
+}  // namespace widthwise
