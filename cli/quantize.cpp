@@ -82,6 +82,9 @@ class NetworkQuantization {
              "is given, but rounding by error, bias correction, equalization, presets and budgets "
              "need images",
              "give --data in its place");
+    if (!request_.ptq.settings_out.empty() && !request_.accelerator.empty())
+      refuse("--settings-out", "is given, but an accelerator states the settings",
+             "leave it out, or --accelerator");
     if (chooses_widths() && !request_.accelerator.empty())
       refuse("--accelerator", "is given beside a budget, but its layers have bits of their own",
              "keep one of them");

@@ -31,9 +31,7 @@ std::vector<double> log_softmax(std::span<const float> logits) {
   return out;
 }
 
-struct Score {
-  double divergence = 0, percent = 0;
-};
+constexpr int64_t kSensitivityImages = 128;
 
 class Search {
  public:
@@ -47,7 +45,8 @@ class Search {
         budget_(budget),
         cost_(cost),
         progress_(progress),
-        widths_(std::move(widths)) {
+        widths_(std::move(widths)),
+        rounded_((std::ssize(labels) + 1) / 2) {
     std::sort(widths_.rbegin(), widths_.rend());
     if (!config_.elementwise_bits) config_.elementwise_bits = 8;
     for (const FloatLayer& layer : network.layers) {
@@ -57,9 +56,8 @@ class Search {
   }
 
   WidthChoice run() {
-    const std::vector<float> real = logits(network_, {});
-    float_logits_ = &real;
-    const double float_percent = score(real).percent;
+    const std::vector<float> real = logits(network_, {}, rounded_, std::ssize(labels_));
+    const double float_percent = percent(real);
     measure();
     const std::vector<size_t> steps = greedy();
     size_t taken = steps.size();
@@ -76,7 +74,8 @@ class Search {
     choice.layers = layers_after(steps, taken);
     choice.cost = cost_after(steps, taken);
     choice.float_percent = float_percent;
-    choice.percent = calibrated(choice.layers).percent;
+    choice.percent =
+        budget_.points_lost && taken == kept_steps_ ? kept_percent_ : calibrated(choice.layers);
     return choice;
   }
 
@@ -88,43 +87,53 @@ class Search {
   };
   using Layers = std::map<std::string, QuantizationConfig::LayerBits>;
 
-  std::vector<float> logits(const FloatNetwork& network,
-                            const std::vector<FakeQuantization>& fake) const {
-    const auto images = std::ssize(labels_);
+  // Of images [first, end).
+  std::vector<float> logits(const FloatNetwork& network, const std::vector<FakeQuantization>& fake,
+                            int64_t first, int64_t end) const {
     const int64_t in = network.tensor(network.input).elements(),
                   classes = network.tensor(network.output).elements();
-    std::vector<float> out(static_cast<size_t>(images * classes));
+    std::vector<float> out(static_cast<size_t>((end - first) * classes));
     tbb::enumerable_thread_specific<FloatExecutor> executors(
         [&] { return FloatExecutor(network, kBatchImages, fake); });
-    tbb::parallel_for(int64_t{0}, (images + kBatchImages - 1) / kBatchImages, [&](int64_t batch) {
-      const int64_t first = batch * kBatchImages,
-                    n = std::min<int64_t>(kBatchImages, images - first);
-      std::vector<float> values(static_cast<size_t>(n * in));
-      source_(first, n, values);
-      const auto found = executors.local().run(values, static_cast<int>(n));
-      std::copy(found.begin(), found.end(), out.begin() + first * classes);
-    });
+    tbb::parallel_for(
+        int64_t{0}, (end - first + kBatchImages - 1) / kBatchImages, [&](int64_t batch) {
+          const int64_t from = first + batch * kBatchImages,
+                        n = std::min<int64_t>(kBatchImages, end - from);
+          std::vector<float> values(static_cast<size_t>(n * in));
+          source_(from, n, values);
+          const auto found = executors.local().run(values, static_cast<int>(n));
+          std::copy(found.begin(), found.end(), out.begin() + (from - first) * classes);
+        });
     return out;
   }
-
-  Score score(const std::vector<float>& found) const {
-    const size_t classes = found.size() / labels_.size();
-    Score sum;
-    for (size_t i = 0; i < labels_.size(); ++i) {
-      const auto own = std::span(found).subspan(i * classes, classes);
-      const auto real = std::span(*float_logits_).subspan(i * classes, classes);
-      const auto p = log_softmax(real), q = log_softmax(own);
-      for (size_t c = 0; c < classes; ++c) sum.divergence += std::exp(p[c]) * (p[c] - q[c]);
-      sum.percent += std::max_element(own.begin(), own.end()) - own.begin() == labels_[i];
-    }
-    sum.divergence /= static_cast<double>(labels_.size());
-    sum.percent *= 100 / static_cast<double>(labels_.size());
-    return sum;
+  std::vector<float> logits(const QuantizedNetwork& network, int64_t first, int64_t end) const {
+    const FakeQuantizedNetwork fake = fake_quantized(network);
+    return logits(fake.network, fake.tensors, first, end);
   }
 
-  Score score(const QuantizedNetwork& network) const {
-    const FakeQuantizedNetwork fake = fake_quantized(network);
-    return score(logits(fake.network, fake.tensors));
+  // Top-1 of the judged images, whose logits these are.
+  double percent(std::span<const float> found) const {
+    const auto judged = labels_.subspan(static_cast<size_t>(rounded_));
+    const size_t classes = found.size() / judged.size();
+    double correct = 0;
+    for (size_t i = 0; i < judged.size(); ++i) {
+      const auto own = found.subspan(i * classes, classes);
+      correct += std::max_element(own.begin(), own.end()) - own.begin() == judged[i];
+    }
+    return 100 * correct / static_cast<double>(judged.size());
+  }
+
+  // Mean Kullback-Leibler divergence of class probabilities.
+  static double divergence(std::span<const float> real, std::span<const float> found,
+                           size_t images) {
+    const size_t classes = found.size() / images;
+    double sum = 0;
+    for (size_t i = 0; i < images; ++i) {
+      const auto p = log_softmax(real.subspan(i * classes, classes)),
+                 q = log_softmax(found.subspan(i * classes, classes));
+      for (size_t c = 0; c < classes; ++c) sum += std::exp(p[c]) * (p[c] - q[c]);
+    }
+    return sum / static_cast<double>(images);
   }
 
   QuantizationConfig with(const Layers& layers) const {
@@ -145,20 +154,26 @@ class Search {
     (operand.is_weight ? own.weight : own.ifmap) = bits;
   }
 
-  Score calibrated(const Layers& layers) const {
-    return score(quantize_calibrated(network_, source_, std::ssize(labels_), with(layers),
-                                     Progress::none()));
+  // Rounded on the first images, judged on the others.
+  double calibrated(const Layers& layers) const {
+    return percent(
+        logits(quantize_calibrated(network_, source_, rounded_, with(layers), Progress::none()),
+               rounded_, std::ssize(labels_)));
   }
 
   void measure() {
     const Statistics statistics =
         calibrate(network_, source_, std::ssize(labels_), Progress::none(), Detail::kHistograms);
+    const int64_t images = std::min(std::ssize(labels_), kSensitivityImages);
+    const std::vector<float> real = logits(network_, {}, 0, images);
     const auto at = [&](const Layers& layers) {
-      return score(quantize(network_, statistics, with(layers))).divergence;
+      return divergence(real, logits(quantize(network_, statistics, with(layers)), 0, images),
+                        static_cast<size_t>(images));
     };
     const double least = at(widest());
     progress_.begin("sensitivities", std::ssize(operands_), "operands");
-    for (Operand& operand : operands_) {
+    tbb::parallel_for(size_t{0}, operands_.size(), [&](size_t i) {
+      Operand& operand = operands_[i];
       operand.divergence.push_back(least);
       for (size_t w = 1; w < widths_.size(); ++w) {
         Layers layers = widest();
@@ -166,7 +181,7 @@ class Search {
         operand.divergence.push_back(std::max(at(layers), operand.divergence.back()));
       }
       progress_.advance(1);
-    }
+    });
     progress_.end();
   }
 
@@ -222,7 +237,11 @@ class Search {
     const double allowed = float_percent - *budget_.points_lost - 1e-9;
     const auto keeps = [&](size_t count) {
       progress_.advance(1);
-      return calibrated(layers_after(steps, count)).percent >= allowed;
+      const double found = calibrated(layers_after(steps, count));
+      if (found < allowed) return false;
+      kept_percent_ = found;
+      kept_steps_ = count;
+      return true;
     };
     progress_.begin("trials", 0, "networks");
     if (!keeps(0))
@@ -260,7 +279,9 @@ class Search {
   Progress& progress_;
   std::vector<int> widths_;
   std::vector<Operand> operands_;
-  const std::vector<float>* float_logits_ = nullptr;
+  int64_t rounded_;        // images that weights are rounded on
+  size_t kept_steps_ = 0;  // of the last trial that kept the points
+  double kept_percent_ = 0;
 };
 
 }  // namespace
@@ -274,7 +295,9 @@ WidthChoice choose_widths(const FloatNetwork& network, const ImageSource& source
                           std::span<const int32_t> labels, const QuantizationConfig& config,
                           const WidthBudget& budget, const LayerCost& cost, Progress& progress,
                           std::vector<int> widths) {
-  if (labels.empty()) refuse("labels", "are missing", "calibrate on labelled images");
+  if (labels.size() < 2)
+    refuse("labels", fmt::format("are {}, needed are 2 or more", labels.size()),
+           "calibrate on labelled images");
   if (!budget.points_lost && !budget.cost)
     refuse("points lost, cost", "are both missing", "give one of them");
   if (budget.points_lost && !(*budget.points_lost >= 0))

@@ -18,24 +18,25 @@ double bit_operations(const FloatLayer& layer, int ifmap_bits, int weight_bits);
 
 // Either or both.
 struct WidthBudget {
-  std::optional<double> points_lost;  // of top-1 on the labelled images, against FP32; >= 0
+  std::optional<double> points_lost;  // of top-1 on the judged images, against FP32; >= 0
   std::optional<double> cost;         // of all matmuls together
 };
 
 struct WidthChoice {
   std::map<std::string, QuantizationConfig::LayerBits> layers;  // of every matmul with weights
   double cost = 0;
-  double float_percent = 0, percent = 0;  // top-1 on the labelled images
+  double float_percent = 0, percent = 0;  // top-1 on the judged images
 };
 
 // Chooses the bits of each layer's ifmap and weights, from the widest of `widths` downward.
 //   1. Sensitivities: each operand of each layer alone at each width, rounded to the nearest, all
 //      others at the widest: the Kullback-Leibler divergence of its class probabilities from
-//      FP32's.
+//      FP32's, over 128 images at most.
 //   2. Greedy: one step down after the other, always the one with the least divergence added per
 //      cost saved; divergences are taken to add up.
 //   3. The points budget: the longest run of these steps whose network, quantized as `config` says
-//      (rounding and bias correction included), loses no more; found by bisection. The cost budget:
+//      (rounding and bias correction included) on the first half of the images, loses no more on
+//      the other half, by which it is judged; found by bisection. The cost budget:
 //      the shortest run that costs no more. With both, an InputError says if they exclude each
 //      other; so does a cost below that of the least widths, and a loss of points at the widest.
 // config.elementwise_bits is taken as 8 if it is empty. Layers that config.layers names stay.
