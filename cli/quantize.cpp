@@ -254,7 +254,7 @@ class NetworkQuantization {
     text_ += table_text.text() +
              fmt::format(
                  "  MACs {:.3f} uJ of {:.3f} uJ at 8 x 8 bits ({}); top-1 {:.2f} % of the "
-                 "calibration inputs, FP32 {:.2f} %\n",
+                 "inputs that it was not rounded on, FP32 {:.2f} %\n",
                  choice.cost, widest, table.name(), choice.percent, choice.float_percent);
   }
 
