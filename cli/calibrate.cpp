@@ -7,7 +7,7 @@
 #include <cmath>
 
 #include "cli/bench.h"
-#include "core/error.h"
+#include "cli/refuse_option.h"
 #include "core/files.h"
 #include "models/onnx_import.h"
 #include "quant/collector.h"
@@ -16,14 +16,6 @@
 
 namespace widthwise {
 namespace {
-
-[[noreturn]] void refuse(std::string field, std::string problem, std::string fix) {
-  throw InputError({.file = "",
-                    .where = "",
-                    .field = std::move(field),
-                    .problem = std::move(problem),
-                    .fix = std::move(fix)});
-}
 
 // The classes lie one after the other, as in a folder of images: the first ones are of one class.
 bool class_by_class(const DataSet& data) {
@@ -36,18 +28,19 @@ Compat compat_of(const std::string& name) {
   if (name == "none") return Compat::kNone;
   if (name == "distiller-0.3") return Compat::kDistiller03;
   if (name == "distiller-0.4") return Compat::kDistiller04;
-  refuse("--compat", "is '" + name + "', allowed none, distiller-0.3, distiller-0.4",
-         "name one of these; none is the default");
+  refuse_option("--compat", "is '" + name + "', allowed none, distiller-0.3, distiller-0.4",
+                "name one of these; none is the default");
 }
 
 std::unique_ptr<DataSet> open_calibration_data(const CalibrationData& data,
                                                const std::filesystem::path& network_file,
                                                const NetworkEnds& network, int64_t otherwise) {
   if (data.images && data.fraction)
-    refuse("--images, --qe-calibration", "are both given", "keep one of them");
+    refuse_option("--images, --qe-calibration", "are both given", "keep one of them");
   if (data.fraction && !(*data.fraction > 0 && *data.fraction <= 1))
-    refuse("--qe-calibration", fmt::format("is {}, allowed above 0, up to 1", *data.fraction),
-           "give the part of the images that ranges are measured on, such as 0.05");
+    refuse_option("--qe-calibration",
+                  fmt::format("is {}, allowed above 0, up to 1", *data.fraction),
+                  "give the part of the images that ranges are measured on, such as 0.05");
   const Preprocessing preprocessing = load_preprocessing(
       data.preprocessing.empty() ? preprocessing_path(network_file) : data.preprocessing);
   auto all = open_data_set({.path = data.data, .labels = data.labels, .subset = data.subset},
@@ -56,9 +49,9 @@ std::unique_ptr<DataSet> open_calibration_data(const CalibrationData& data,
   if (data.fraction) {
     images = static_cast<int64_t>(std::floor(*data.fraction * static_cast<double>(all->count())));
     if (images == 0)
-      refuse("--qe-calibration",
-             fmt::format("is {} of {} images, which is none", *data.fraction, all->count()),
-             "take a larger part");
+      refuse_option("--qe-calibration",
+                    fmt::format("is {} of {} images, which is none", *data.fraction, all->count()),
+                    "take a larger part");
   }
   const Take take = class_by_class(*all) ? Take::kSpread : Take::kFirst;
   return take_inputs(std::move(all), images, take, "--images");
@@ -66,21 +59,17 @@ std::unique_ptr<DataSet> open_calibration_data(const CalibrationData& data,
 
 std::string calibrate_network(const CalibrateRequest& request, Progress& progress) {
   const auto started = std::chrono::steady_clock::now();
-  if (request.batch < 1) refuse("--batch-size", "must be positive", "128 is Distiller's");
+  if (request.batch < 1) refuse_option("--batch-size", "must be positive", "128 is Distiller's");
   if (request.histogram_bins != 0 && request.histogram_bins < 2)
-    refuse("--histogram-bins", "must be 2 or more, or 0 for none", "2048 is usual");
+    refuse_option("--histogram-bins", "must be 2 or more, or 0 for none", "2048 is usual");
   const Compat compat = compat_of(request.compat);
   check_writable(request.out);
   const auto file = model_path(request.network);
-  const ModuleNetwork model = module_network(load_graph(file), compat);
+  const ModuleNetwork model = module_network(fold_for(load_graph(file), compat));
   const auto data = open_calibration_data(request, file, model.network, 1024);
   progress.begin("statistics", 2 * data->count(), "images");
   const NetworkStatistics statistics = collect_statistics(
-      model.network, model.modules,
-      [&](int64_t first, int64_t count, std::span<float> values) {
-        data->read(first, count, values);
-      },
-      data->count(),
+      model.network, model.modules, image_source(*data), data->count(),
       {.batch = request.batch, .compat = compat, .histogram_bins = request.histogram_bins},
       progress);
   progress.end();

@@ -77,10 +77,8 @@ class NetworkEvaluation {
 
   Evaluation evaluate_layers(const FloatNetwork& network, const DataSet& data,
                              const OutputVisitor& keep) {
-    const ImageSource source = [&](int64_t first, int64_t count, std::span<float> values) {
-      data.read(first, count, values);
-    };
-    return evaluate_float(network, source, data.count(), data.labels(), progress_, keep);
+    return evaluate_float(network, image_source(data), data.count(), data.labels(), progress_,
+                          keep);
   }
 
   void add_layers(const Evaluation& evaluation) {

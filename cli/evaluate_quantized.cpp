@@ -7,6 +7,7 @@
 
 #include "cli/bench.h"
 #include "cli/evaluation_lines.h"
+#include "cli/refuse_option.h"
 #include "core/error.h"
 #include "core/files.h"
 #include "models/fuse.h"
@@ -23,14 +24,6 @@
 
 namespace widthwise {
 namespace {
-
-[[noreturn]] void refuse(std::string field, std::string problem, std::string fix) {
-  throw InputError({.file = "",
-                    .where = "",
-                    .field = std::move(field),
-                    .problem = std::move(problem),
-                    .fix = std::move(fix)});
-}
 
 class QuantizedEvaluation {
  public:
@@ -62,24 +55,25 @@ class QuantizedEvaluation {
  private:
   void check_request() const {
     if (!request_.accelerator.empty())
-      refuse("--accelerator", "is given, but this arithmetic has one of its own",
-             "leave it out, or quantize the network first: widthwise quantize");
+      refuse_option("--accelerator", "is given, but this arithmetic has one of its own",
+                    "leave it out, or quantize the network first: widthwise quantize");
     const bool calibrates =
         !options_.dynamic && options_.statistics_file.empty() && !ptq_.calibration.data.empty();
     if (!options_.dynamic && options_.statistics_file.empty() && !calibrates)
-      refuse("--qe-stats-file, --qe-dynamic, --calibration-data", "are all missing",
-             "say where the ranges of activations come from: a statistics file, each batch, or "
-             "data to measure them on");
+      refuse_option(
+          "--qe-stats-file, --qe-dynamic, --calibration-data", "are all missing",
+          "say where the ranges of activations come from: a statistics file, each batch, or "
+          "data to measure them on");
     if (takes_histograms() && (compat_ != Compat::kNone || options_.dynamic))
-      refuse("--qe-clip-acts",
-             fmt::format("is by histogram, which {} does not have",
-                         options_.dynamic ? "a batch" : "--compat " + ptq_.compat),
-             "take none, avg, n_std, gauss or laplace");
+      refuse_option("--qe-clip-acts",
+                    fmt::format("is by histogram, which {} does not have",
+                                options_.dynamic ? "a batch" : "--compat " + ptq_.compat),
+                    "take none, avg, n_std, gauss or laplace");
     for (const auto& path :
          {request_.out, request_.logits, request_.inputs, ptq_.stats_out, ptq_.settings_out}) {
       if (!path.empty()) check_writable(path);
     }
-    if (request_.batch < 1) refuse("--batch-size", "must be positive", "256 is Distiller's");
+    if (request_.batch < 1) refuse_option("--batch-size", "must be positive", "256 is Distiller's");
   }
 
   void load() {
@@ -91,7 +85,7 @@ class QuantizedEvaluation {
                         .field = "--quantize-eval",
                         .problem = "is given, but the network is quantized already",
                         .fix = "leave it out: widthwise evaluate runs the file as it is"});
-    model_ = module_network(graph, compat_);
+    model_ = module_network(fold_for(graph, compat_));
     ends_ = model_.network;
   }
 
@@ -119,11 +113,7 @@ class QuantizedEvaluation {
       const auto data = open_calibration_data(calibration, file_, ends_, 1024);
       progress_.begin("statistics", 2 * data->count(), "images");
       statistics_ = collect_statistics(
-          model_.network, model_.modules,
-          [&](int64_t first, int64_t count, std::span<float> values) {
-            data->read(first, count, values);
-          },
-          data->count(),
+          model_.network, model_.modules, image_source(*data), data->count(),
           {.compat = compat_, .histogram_bins = takes_histograms() ? kHistogramBins : 0},
           progress_);
       progress_.end();

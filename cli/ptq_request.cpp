@@ -2,19 +2,11 @@
 
 #include <fmt/format.h>
 
-#include "core/error.h"
+#include "cli/refuse_option.h"
 #include "quant/ptq_config_yaml.h"
 
 namespace widthwise {
 namespace {
-
-[[noreturn]] void refuse(std::string field, std::string problem, std::string fix) {
-  throw InputError({.file = "",
-                    .where = "",
-                    .field = std::move(field),
-                    .problem = std::move(problem),
-                    .fix = std::move(fix)});
-}
 
 QuantizationMode mode_named(const std::string& name, const std::string& option) {
   for (const auto mode :
@@ -22,7 +14,8 @@ QuantizationMode mode_named(const std::string& name, const std::string& option) 
         QuantizationMode::kAsymmetricUnsigned, QuantizationMode::kAsymmetricSigned}) {
     if (name == mode_name(mode)) return mode;
   }
-  refuse(option, "is '" + name + "', allowed sym, sym_restr, asym_u, asym_s", "name one of these");
+  refuse_option(option, "is '" + name + "', allowed sym, sym_restr, asym_u, asym_s",
+                "name one of these");
 }
 
 Clipping clipping_named(const std::string& name) {
@@ -31,7 +24,8 @@ Clipping clipping_named(const std::string& name) {
     known.emplace_back(clipping_name(static_cast<Clipping>(i)));
     if (name == known.back()) return static_cast<Clipping>(i);
   }
-  refuse("--qe-clip-acts", "is '" + name + "', allowed " + list_names(known), "name one of these");
+  refuse_option("--qe-clip-acts", "is '" + name + "', allowed " + list_names(known),
+                "name one of these");
 }
 
 std::optional<int> bits_or_float(int bits) {
@@ -53,13 +47,13 @@ void check_sources(const PtqRequest& r) {
                               {r.calibration.fraction.has_value(), "--qe-calibration"},
                               {!r.config_file.empty(), "--qe-config-file"}});
   if (sources.size() > 1)
-    refuse(list_names(sources), "exclude each other",
-           "keep one: where ranges come from is one of them");
+    refuse_option(list_names(sources), "exclude each other",
+                  "keep one: where ranges come from is one of them");
   const auto calibrates = given(
       {{!r.calibration.data.empty(), "--calibration-data"}, {!r.stats_out.empty(), "--stats-out"}});
   if (!calibrates.empty() && (r.dynamic || !r.stats_file.empty()))
-    refuse(list_names(calibrates), "is given, but ranges are not measured here",
-           r.dynamic ? "leave it out, or --qe-dynamic" : "leave it out, or --qe-stats-file");
+    refuse_option(list_names(calibrates), "is given, but ranges are not measured here",
+                  r.dynamic ? "leave it out, or --qe-dynamic" : "leave it out, or --qe-stats-file");
 }
 
 }  // namespace
@@ -78,8 +72,8 @@ PtqOptions ptq_options(const PtqRequest& r) {
   check_sources(r);
   if (!r.config_file.empty()) {
     if (r.any_quantizer_option())
-      refuse("--qe-config-file", "is given, and options that it holds beside it",
-             "state them in the file");
+      refuse_option("--qe-config-file", "is given, and options that it holds beside it",
+                    "state them in the file");
     PtqOptions options = load_ptq_config(r.config_file);
     check(options, r.config_file);
     return options;
@@ -94,8 +88,8 @@ PtqOptions ptq_options(const PtqRequest& r) {
   if (r.clip_acts) options.clip_acts = clipping_named(*r.clip_acts);
   if (r.clip_n_stds) {
     if (!(*r.clip_n_stds > 0))
-      refuse("--qe-clip-n-stds", fmt::format("is {}, allowed above 0", *r.clip_n_stds),
-             "2.5 is usual");
+      refuse_option("--qe-clip-n-stds", fmt::format("is {}, allowed above 0", *r.clip_n_stds),
+                    "2.5 is usual");
     options.clip_n_stds = *r.clip_n_stds;
   }
   options.no_clip_layers = r.no_clip_layers;
@@ -116,8 +110,7 @@ ResolvedSettings resolve_modules(const PtqOptions& options, const ModuleNetwork&
     modules.push_back({network.modules[i], module_type(network.network.layers[i])});
   ResolvedSettings resolved = resolve(options, modules, compat, config_file);
   for (size_t i = 0; i < network.modules.size(); ++i) {
-    const FloatLayer& layer = network.network.layers[i];
-    if (std::holds_alternative<MoveWorkload>(layer.workload) && layer.inputs.size() == 1)
+    if (moves_one_tensor(network.network.layers[i]))
       resolved.modules[i].settings.bits_activations.reset();
   }
   return resolved;

@@ -5,10 +5,9 @@
 #include <bit>
 
 #include "cli/bench.h"
-#include "core/error.h"
+#include "cli/refuse_option.h"
 #include "core/files.h"
 #include "hwmodel/cost_table.h"
-#include "models/onnx_import.h"
 #include "quant/choose_widths.h"
 #include "quant/match_statistics.h"
 #include "quant/onnx_writer.h"
@@ -21,14 +20,6 @@
 namespace widthwise {
 namespace {
 
-[[noreturn]] void refuse(std::string field, std::string problem, std::string fix) {
-  throw InputError({.file = "",
-                    .where = "",
-                    .field = std::move(field),
-                    .problem = std::move(problem),
-                    .fix = std::move(fix)});
-}
-
 class NetworkQuantization {
  public:
   NetworkQuantization(const QuantizeRequest& request, Progress& progress)
@@ -37,9 +28,8 @@ class NetworkQuantization {
   std::string run() {
     check_request();
     file_ = model_path(request_.network);
-    const Graph graph = load_graph(file_);
     model_ = load_network(file_);
-    modules_ = module_network(graph, Compat::kNone);
+    modules_ = module_network(model_.graph);
     if (from_file()) match();
     config_ = base_config();
     add_methods();
@@ -59,35 +49,38 @@ class NetworkQuantization {
 
   void check_request() {
     if (request_.format != "qcdq" && request_.format != "qonnx")
-      refuse("--format", "is '" + request_.format + "', allowed qcdq, qonnx",
-             "qcdq runs in ONNX Runtime; qonnx is for FINN and hls4ml");
+      refuse_option("--format", "is '" + request_.format + "', allowed qcdq, qonnx",
+                    "qcdq runs in ONNX Runtime; qonnx is for FINN and hls4ml");
     if (compat_of(request_.ptq.compat) != Compat::kNone)
-      refuse("--compat", "is given, but a release's arithmetic has no form as ONNX",
-             "leave it out, or run it at once: widthwise evaluate --quantize-eval");
+      refuse_option("--compat", "is given, but a release's arithmetic has no form as ONNX",
+                    "leave it out, or run it at once: widthwise evaluate --quantize-eval");
     if (!request_.accelerator.empty() &&
         (request_.ptq.states_formats() || !request_.ptq.config_file.empty()))
-      refuse("--accelerator", "is given beside --qe options, which state bits and modes, too",
-             "keep one of them: an accelerator's layers have bits of their own");
+      refuse_option("--accelerator",
+                    "is given beside --qe options, which state bits and modes, too",
+                    "keep one of them: an accelerator's layers have bits of their own");
     options_ = ptq_options(request_.ptq);
     if (from_file() && !request_.data.empty())
-      refuse("--data", "is given beside --qe-stats-file, where the ranges come from",
-             "keep one of them");
+      refuse_option("--data", "is given beside --qe-stats-file, where the ranges come from",
+                    "keep one of them");
     if (!from_file() && request_.data.empty())
-      refuse("--data", "is missing: ranges are measured on it",
-             "name it, or take statistics: --qe-stats-file");
+      refuse_option("--data", "is missing: ranges are measured on it",
+                    "name it, or take statistics: --qe-stats-file");
     const MethodRequest& m = request_.methods;
     if (from_file() && (m.rounding.value_or("nearest") != "nearest" || m.bias_correction ||
                         m.equalize || !m.preset.empty() || chooses_widths()))
-      refuse("--qe-stats-file",
-             "is given, but rounding by error, bias correction, equalization, presets and budgets "
-             "need images",
-             "give --data in its place");
+      refuse_option(
+          "--qe-stats-file",
+          "is given, but rounding by error, bias correction, equalization, presets and budgets "
+          "need images",
+          "give --data in its place");
     if (!request_.ptq.settings_out.empty() && !request_.accelerator.empty())
-      refuse("--settings-out", "is given, but an accelerator states the settings",
-             "leave it out, or --accelerator");
+      refuse_option("--settings-out", "is given, but an accelerator states the settings",
+                    "leave it out, or --accelerator");
     if (chooses_widths() && !request_.accelerator.empty())
-      refuse("--accelerator", "is given beside a budget, but its layers have bits of their own",
-             "keep one of them");
+      refuse_option("--accelerator",
+                    "is given beside a budget, but its layers have bits of their own",
+                    "keep one of them");
     for (const auto& path : {request_.out, request_.ptq.settings_out}) {
       if (!path.empty()) check_writable(path);
     }
@@ -112,8 +105,9 @@ class NetworkQuantization {
       return config;
     }
     if (request_.per_tensor || request_.symmetric)
-      refuse(request_.per_tensor ? "--per-tensor" : "--symmetric", "is given without --accelerator",
-             request_.per_tensor ? "leave out --qe-per-channel" : "state --qe-mode");
+      refuse_option(request_.per_tensor ? "--per-tensor" : "--symmetric",
+                    "is given without --accelerator",
+                    request_.per_tensor ? "leave out --qe-per-channel" : "state --qe-mode");
     resolved_ = resolve_modules(options_, modules_, Compat::kNone, request_.ptq.config_file);
     text_ += settings_text(resolved_) + "\n";
     return settings_config(options_, resolved_, modules_, model_.network);
@@ -123,7 +117,8 @@ class NetworkQuantization {
     const MethodRequest& m = request_.methods;
     if (!m.preset.empty()) {
       if (m.preset != "few-bits")
-        refuse("--preset", "is '" + m.preset + "', allowed few-bits", "leave it out, or name it");
+        refuse_option("--preset", "is '" + m.preset + "', allowed few-bits",
+                      "leave it out, or name it");
       const QuantizationConfig preset = calibrated_config(config_.ifmap, config_.weight);
       QuantizationConfig chosen = preset;
       chosen.activations = config_.activations;
@@ -136,19 +131,11 @@ class NetworkQuantization {
         chosen.elementwise_bits = config_.elementwise_bits;
         chosen.first_last_bits = config_.first_last_bits;
       } else {
-        for (auto& [name, bits] : chosen.layers) {  // those that differ stay stated
-          if (bits.ifmap == config_.ifmap.bits) bits.ifmap.reset();
-          if (bits.weight == config_.weight.bits) bits.weight.reset();
-        }
+        state_differing_bits(chosen);
       }
       config_ = chosen;
     }
-    if (m.first_last_bits || m.elementwise_bits) {
-      for (auto& [name, bits] : config_.layers) {
-        if (bits.ifmap == config_.ifmap.bits) bits.ifmap.reset();
-        if (bits.weight == config_.weight.bits) bits.weight.reset();
-      }
-    }
+    if (m.first_last_bits || m.elementwise_bits) state_differing_bits(config_);
     if (m.percentile) config_.activation_range.percentile = *m.percentile;
     if (m.clip_weights) config_.weight_range.clipping = weight_clipping(*m.clip_weights);
     if (m.weight_percentile) config_.weight_range.percentile = *m.weight_percentile;
@@ -161,27 +148,35 @@ class NetworkQuantization {
     check_methods();
   }
 
+  // Layers state only bits that are not the network's, so that both ends and sums may have theirs.
+  static void state_differing_bits(QuantizationConfig& config) {
+    for (auto& [name, bits] : config.layers) {
+      if (bits.ifmap == config.ifmap.bits) bits.ifmap.reset();
+      if (bits.weight == config.weight.bits) bits.weight.reset();
+    }
+  }
+
   void check_methods() const {
     const MethodRequest& m = request_.methods;
     if (m.percentile && config_.activation_range.clipping != Clipping::kPercentile)
-      refuse("--qe-percentile", "is given, but activations are not clipped by percentile",
-             "add --qe-clip-acts percentile");
+      refuse_option("--qe-percentile", "is given, but activations are not clipped by percentile",
+                    "add --qe-clip-acts percentile");
     if (m.weight_percentile && config_.weight_range.clipping != WeightClipping::kPercentile)
-      refuse("--qe-percentile-wts", "is given, but weights are not clipped by percentile",
-             "add --qe-clip-wts percentile");
+      refuse_option("--qe-percentile-wts", "is given, but weights are not clipped by percentile",
+                    "add --qe-clip-wts percentile");
   }
 
   static WeightClipping weight_clipping(const std::string& name) {
     if (name == "minmax") return WeightClipping::kMinMax;
     if (name == "mse") return WeightClipping::kMse;
     if (name == "percentile") return WeightClipping::kPercentile;
-    refuse("--qe-clip-wts", "is '" + name + "', allowed minmax, mse, percentile",
-           "name one of these");
+    refuse_option("--qe-clip-wts", "is '" + name + "', allowed minmax, mse, percentile",
+                  "name one of these");
   }
   static WeightRounding rounding(const std::string& name) {
     if (name == "nearest") return WeightRounding::kNearest;
     if (name == "gptq") return WeightRounding::kGptq;
-    refuse("--rounding", "is '" + name + "', allowed nearest, gptq", "name one of these");
+    refuse_option("--rounding", "is '" + name + "', allowed nearest, gptq", "name one of these");
   }
 
   QuantizedNetwork from_statistics() {
@@ -198,9 +193,7 @@ class NetworkQuantization {
     calibration.images = request_.images;
     const auto data = open_calibration_data(calibration, file_, model_.network, 1024);
     source_ = fmt::format("{} inputs", data->count());
-    const ImageSource images = [&](int64_t first, int64_t count, std::span<float> values) {
-      data->read(first, count, values);
-    };
+    const ImageSource images = image_source(*data);
     if (chooses_widths()) choose(images, *data);
     return quantize_calibrated(model_.network, images, data->count(), config_, progress_);
   }
@@ -227,8 +220,8 @@ class NetworkQuantization {
   void choose(const ImageSource& images, const DataSet& data) {
     const MethodRequest& m = request_.methods;
     if (data.labels().empty())
-      refuse("--points-lost, --energy-budget-uj", "need labelled calibration inputs",
-             "name their labels: --labels");
+      refuse_option("--points-lost, --energy-budget-uj", "need labelled calibration inputs",
+                    "name their labels: --labels");
     const CostTable table = load_cost_table(m.cost_table);
     const LayerCost cost = [&](const FloatLayer& layer, int ifmap_bits, int weight_bits) {
       return mac_energy_uj(table, layer, ifmap_bits, weight_bits);

@@ -32,6 +32,24 @@ struct FloatLayer {
   float high = std::numeric_limits<float>::infinity();
 };
 
+// A convolution or product with weights of its own; not an average pool.
+inline bool has_weights(const FloatLayer& layer) {
+  const auto* matmul = std::get_if<MatmulWorkload>(&layer.workload);
+  return matmul != nullptr && !matmul->unit_weights;
+}
+// A ReLU or Clip that is a layer.
+inline bool is_clamp(const FloatLayer& layer) {
+  const auto* elementwise = std::get_if<ElementwiseWorkload>(&layer.workload);
+  return elementwise != nullptr && elementwise->kind == ElementwiseWorkload::Kind::kClamp;
+}
+inline bool moves_one_tensor(const FloatLayer& layer) {
+  return std::holds_alternative<MoveWorkload>(layer.workload) && layer.inputs.size() == 1;
+}
+// Data movement that is no module in PyTorch, as joining tensors is.
+inline bool only_moves(const FloatLayer& layer) {
+  return std::holds_alternative<MoveWorkload>(layer.workload) && layer.operator_type != "Concat";
+}
+
 // A float network in execution order; one input, one output.
 struct FloatNetwork {
   std::string name;

@@ -4,6 +4,7 @@
 #include <span>
 
 #include "core/progress.h"
+#include "models/dataset.h"
 #include "models/network.h"
 #include "quant/statistics.h"
 
@@ -11,6 +12,13 @@ namespace widthwise {
 
 // Writes images [first, first + count) as the network's float input. Called by many threads.
 using ImageSource = std::function<void(int64_t first, int64_t count, std::span<float> values)>;
+
+// Of a data set, which must outlive it.
+inline ImageSource image_source(const DataSet& data) {
+  return [&data](int64_t first, int64_t count, std::span<float> values) {
+    data.read(first, count, values);
+  };
+}
 
 enum class Detail {
   kMoments,     // all but the two below, in one pass

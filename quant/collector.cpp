@@ -31,10 +31,6 @@ int64_t chunk_images(int64_t batch) {
   return best;
 }
 
-bool only_moves(const FloatLayer& layer) {
-  return std::holds_alternative<MoveWorkload>(layer.workload) && layer.operator_type != "Concat";
-}
-
 class Collector {
  public:
   Collector(const FloatNetwork& network, const std::vector<std::string>& modules,

@@ -13,14 +13,6 @@ namespace {
 
 using Kind = DistillerLayer::Kind;
 
-bool is_product(const FloatLayer& layer) {
-  const auto* matmul = std::get_if<MatmulWorkload>(&layer.workload);
-  return matmul != nullptr && !matmul->unit_weights;
-}
-bool is_clamp(const FloatLayer& layer) {
-  const auto* elementwise = std::get_if<ElementwiseWorkload>(&layer.workload);
-  return elementwise != nullptr && elementwise->kind == ElementwiseWorkload::Kind::kClamp;
-}
 bool is_relu(const FloatLayer& layer) { return is_clamp(layer) && layer.low == 0; }
 
 class Builder {
@@ -106,14 +98,14 @@ class Builder {
                       .clip = s.clip,
                       .approximate_bits = s.approximate_bits,
                       .compat = result_.compat};
-    to.quantize_inputs = !is_product(layer) && s.quantize_inputs;
+    to.quantize_inputs = !has_weights(layer) && s.quantize_inputs;
     if (is_relu(layer)) to.activations.clip.half_range = true;
   }
 
   Kind kind_of(const FloatLayer& layer, const ModuleSettings& s) const {
     const bool concat = layer.operator_type == "Concat";
-    if (std::holds_alternative<MoveWorkload>(layer.workload) && !concat) return Kind::kMove;
-    if (is_product(layer)) {
+    if (only_moves(layer)) return Kind::kMove;
+    if (has_weights(layer)) {
       if (s.bits_activations && s.bits_weights) return Kind::kProduct;
       return s.bits_activations && !old() ? Kind::kFake : Kind::kFloat;
     }
@@ -131,7 +123,7 @@ class Builder {
     DistillerLayer& layer = result_.layers[i];
     const bool integers =
         layer.kind == Kind::kProduct || layer.kind == Kind::kAdd || layer.kind == Kind::kConcat;
-    const bool fake_product = layer.kind == Kind::kFake && is_product(network_.layers[i]);
+    const bool fake_product = layer.kind == Kind::kFake && has_weights(network_.layers[i]);
     const FloatLayer* reader = only_reader(i);
     if ((!integers && !fake_product) || reader == nullptr || !is_relu(*reader)) return;
     layer.relu = true;
@@ -258,7 +250,7 @@ class Builder {
     DistillerLayer& layer = result_.layers[i];
     FloatLayer& real = network_.layers[i];
     const ModuleSettings& s = settings_[i];
-    if (!is_product(real) || !s.bits_weights) return;
+    if (!has_weights(real) || !s.bits_weights) return;
     for (const float w : real.weights) {
       if (!std::isfinite(w)) refuse(i, "weights", "are not finite", "train the network again");
     }

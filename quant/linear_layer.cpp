@@ -42,12 +42,8 @@ LinearQuantization activation_quantization(const ActivationSettings& settings,
     return with_scale(s, clipped_range(statistics, s.clip, s.bits, s.mode));
   const CodeRange codes = code_range(s.bits, s.mode, s.compat);
   const IntegerFormat format{s.bits, codes.q_min < 0};
-  const Symmetry symmetry = s.mode == QuantizationMode::kSymmetric ? Symmetry::kSymmetricFull
-                            : s.mode == QuantizationMode::kSymmetricRestricted
-                                ? Symmetry::kSymmetric
-                                : Symmetry::kAsymmetric;
-  return with_scale(
-      s, activation_range("", statistics, {.clipping = s.clip.clipping}, format, symmetry, false));
+  return with_scale(s, activation_range("", statistics, {.clipping = s.clip.clipping}, format,
+                                        symmetry_of(s.mode), false));
 }
 
 LinearQuantization activation_quantization(const ActivationSettings& settings,

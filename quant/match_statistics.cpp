@@ -16,15 +16,6 @@ bool same_tensor(const TensorStatistics& a, const TensorStatistics& b) {
          a.mean == b.mean && a.std == b.std && a.b == b.b;
 }
 
-bool has_weights(const FloatLayer& layer) {
-  const auto* matmul = std::get_if<MatmulWorkload>(&layer.workload);
-  return matmul != nullptr && !matmul->unit_weights;
-}
-bool is_clamp(const FloatLayer& layer) {
-  const auto* elementwise = std::get_if<ElementwiseWorkload>(&layer.workload);
-  return elementwise != nullptr && elementwise->kind == ElementwiseWorkload::Kind::kClamp;
-}
-
 bool is_relu_of(const TensorStatistics& output, const TensorStatistics& input) {
   return output.min == std::max(input.min, 0.0) && output.max <= std::max(input.max, 0.0);
 }
@@ -66,9 +57,7 @@ class Matcher {
     auto found = read_.find(result_.modules[i]);
     if (found == read_.end()) found = by_inputs(layer);
     if (found == read_.end()) {
-      const bool moves =
-          std::holds_alternative<MoveWorkload>(layer.workload) && layer.inputs.size() == 1;
-      if (moves) record(layer.output) = record(layer.inputs[0]);
+      if (moves_one_tensor(layer)) record(layer.output) = record(layer.inputs[0]);
       return;
     }
     if (found->first != result_.modules[i]) {
@@ -94,9 +83,7 @@ class Matcher {
   // The only entry of no layer's name whose inputs and shape are those of the layer. What has
   // weights keeps its name when it is exported.
   NetworkStatistics::const_iterator by_inputs(const FloatLayer& layer) {
-    if (std::holds_alternative<MoveWorkload>(layer.workload) && layer.operator_type != "Concat")
-      return read_.end();
-    if (has_weights(layer)) return read_.end();
+    if (only_moves(layer) || has_weights(layer)) return read_.end();
     auto found = read_.end();
     for (auto entry = read_.begin(); entry != read_.end(); ++entry) {
       if (!suits(entry->first, entry->second, layer)) continue;

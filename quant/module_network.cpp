@@ -7,8 +7,12 @@
 
 namespace widthwise {
 
-ModuleNetwork module_network(const Graph& graph, Compat compat) {
-  const Graph folded = fold(compat == Compat::kNone ? graph : fold_batch_norm_in_float32(graph));
+Graph fold_for(Graph graph, Compat compat) {
+  return fold(compat == Compat::kNone ? std::move(graph)
+                                      : fold_batch_norm_in_float32(std::move(graph)));
+}
+
+ModuleNetwork module_network(const Graph& folded) {
   ModuleNetwork result{.network = lower(folded, Clamps::kLayers), .modules = {}};
   // A node of several layers names the first; the others are its own, numbered.
   const auto names = module_names(folded);

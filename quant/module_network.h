@@ -15,8 +15,10 @@ struct ModuleNetwork {
   std::vector<std::string> modules;  // of its layers
 };
 
-// Folds and lowers a graph; batch normalization by float32 operations in Distiller's order but for
-// Compat::kNone. Throws InputError for graphs that have no layers.
-ModuleNetwork module_network(const Graph& graph, Compat compat);
+// fold(); but for Compat::kNone, batch normalization by float32 operations in Distiller's order.
+Graph fold_for(Graph graph, Compat compat);
+
+// Lowers a folded graph. Throws InputError for graphs that have no layers.
+ModuleNetwork module_network(const Graph& folded);
 
 }  // namespace widthwise

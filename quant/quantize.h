@@ -15,6 +15,11 @@ namespace widthwise {
 // Distiller's modes are these with a format: sym (kSymmetricFull, signed), sym_restr (kSymmetric,
 // signed), asym_u and asym_s (kAsymmetric, unsigned and signed).
 enum class Symmetry { kSymmetric, kAsymmetric, kSymmetricFull };
+inline Symmetry symmetry_of(QuantizationMode mode) {
+  if (mode == QuantizationMode::kSymmetric) return Symmetry::kSymmetricFull;
+  return mode == QuantizationMode::kSymmetricRestricted ? Symmetry::kSymmetric
+                                                        : Symmetry::kAsymmetric;
+}
 
 // How the range of an activation is chosen (quant/activation_range.h).
 struct ActivationRange {

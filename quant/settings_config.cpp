@@ -16,17 +16,6 @@ namespace {
   throw InputError({.file = "", .where = where, .field = field, .problem = problem, .fix = fix});
 }
 
-Symmetry symmetry_of(QuantizationMode mode) {
-  if (mode == QuantizationMode::kSymmetric) return Symmetry::kSymmetricFull;
-  return mode == QuantizationMode::kSymmetricRestricted ? Symmetry::kSymmetric
-                                                        : Symmetry::kAsymmetric;
-}
-
-bool is_clamp(const FloatLayer& layer) {
-  const auto* elementwise = std::get_if<ElementwiseWorkload>(&layer.workload);
-  return elementwise != nullptr && elementwise->kind == ElementwiseWorkload::Kind::kClamp;
-}
-
 TensorStatistics limited(const TensorStatistics& input, const FloatLayer& clamp) {
   const auto limit = [&](double value) {
     return std::clamp(value, static_cast<double>(clamp.low), static_cast<double>(clamp.high));
@@ -92,7 +81,7 @@ class Converter {
       const ModuleSettings& s = module(i).settings;
       const std::string where = "layer '" + module(i).module.name + "'";
       const bool weights = has_weights(network_.layers[i]);
-      if (moves(network_.layers[i])) continue;
+      if (moves_one_tensor(network_.layers[i])) continue;
       if (!s.bits_activations || (weights && !s.bits_weights))
         refuse(where, "bits", "are none, which leaves it in float; a written network has none",
                "quantize it, or evaluate with --quantize-eval");
@@ -106,10 +95,6 @@ class Converter {
         refuse(where, "input_overrides", "are given; a written network has none",
                "state the bits of the layer that writes the input");
     }
-  }
-
-  static bool moves(const FloatLayer& layer) {
-    return std::holds_alternative<MoveWorkload>(layer.workload) && layer.inputs.size() == 1;
   }
 
   // The layer whose settings are those of a tensor, or nothing: the network's input.

@@ -87,14 +87,7 @@ class Chooser {
 }  // namespace
 
 bool keeps_quantization(const FloatLayer& layer) {
-  const bool moves =
-      std::holds_alternative<MoveWorkload>(layer.workload) && layer.inputs.size() == 1;
-  return moves || std::holds_alternative<MaxPoolWorkload>(layer.workload);
-}
-
-bool has_weights(const FloatLayer& layer) {
-  const auto* matmul = std::get_if<MatmulWorkload>(&layer.workload);
-  return matmul != nullptr && !matmul->unit_weights;
+  return moves_one_tensor(layer) || std::holds_alternative<MaxPoolWorkload>(layer.workload);
 }
 
 TensorBits tensor_bits(const FloatNetwork& network, const QuantizationConfig& config) {

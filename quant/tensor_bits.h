@@ -8,8 +8,6 @@ namespace widthwise {
 // Where the codes of a tensor come from when it has no range of its own: data movement with one
 // input, and max-pooling.
 bool keeps_quantization(const FloatLayer& layer);
-// A convolution or product whose weights become codes; not an average pool.
-bool has_weights(const FloatLayer& layer);
 
 // Bits of every tensor, and of what each layer reads of its first input: fewer where it reads it
 // through a rescaling layer.

@@ -129,11 +129,8 @@ class LayerCase {
   std::string weights() {
     weights_ = quantize_weights(base_.weights, base_.workload.window.ofmap_channels,
                                 c_.at("bits_wts"), weight_mode_, c_.at("per_channel"), compat_);
-    std::vector<float> scales, zero_points;
-    for (const LinearScale& s : weights_.quantization.scales) {
-      scales.push_back(s.scale);
-      zero_points.push_back(s.zero_point);
-    }
+    const auto scales = scales_of(weights_.quantization.scales),
+               zero_points = zero_points_of(weights_.quantization.scales);
     if (auto d = same_floats("w_scale", scales, c_.at("w_scale")); !d.empty()) return d;
     if (auto d = same_floats("w_zero_point", zero_points, c_.at("w_zero_point")); !d.empty())
       return d;

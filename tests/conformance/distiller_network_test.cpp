@@ -132,11 +132,7 @@ class NetworkCase {
 
   std::string quantization(const char* what, const Json& g, const char* scale,
                            const char* zero_point, const LinearQuantization& q) const {
-    std::vector<float> scales, zero_points;
-    for (const LinearScale& s : q.scales) {
-      scales.push_back(s.scale);
-      zero_points.push_back(s.zero_point);
-    }
+    const auto scales = scales_of(q.scales), zero_points = zero_points_of(q.scales);
     // Statistics of tensors at hand are sums, whose last bits differ.
     if (auto d = same_floats(scale, scales, g.at(scale), network_.dynamic ? 2e-6 : 0); !d.empty())
       return what + (" " + d);

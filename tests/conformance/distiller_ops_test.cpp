@@ -245,11 +245,8 @@ class OperatorCase {
   }
 
   std::string check_weights(const QuantizedWeights& made) {
-    std::vector<float> scales, zero_points;
-    for (const LinearScale& s : made.quantization.scales) {
-      scales.push_back(s.scale);
-      zero_points.push_back(s.zero_point);
-    }
+    const auto scales = scales_of(made.quantization.scales),
+               zero_points = zero_points_of(made.quantization.scales);
     if (auto d = same_floats("w_scale", scales, c_.at("w_scale")); !d.empty()) return d;
     if (auto d = same_floats("w_zero_point", zero_points, c_.at("w_zero_point")); !d.empty())
       return d;

@@ -6,17 +6,6 @@ namespace {
 
 using namespace testing_support;
 
-std::vector<float> scales_of(const std::vector<LinearScale>& all) {
-  std::vector<float> values;
-  for (const LinearScale& s : all) values.push_back(s.scale);
-  return values;
-}
-std::vector<float> zero_points_of(const std::vector<LinearScale>& all) {
-  std::vector<float> values;
-  for (const LinearScale& s : all) values.push_back(s.zero_point);
-  return values;
-}
-
 // Ranges of the whole tensor, or of each part along its first axis.
 std::vector<LinearScale> tensor_scales(const std::vector<float>& values, int64_t samples,
                                        const ClippingChoice& choice, int bits,

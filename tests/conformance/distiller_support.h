@@ -161,4 +161,15 @@ inline std::string same_floats(const char* what, const std::vector<float>& found
   return "";
 }
 
+inline std::vector<float> scales_of(const std::vector<LinearScale>& all) {
+  std::vector<float> values;
+  for (const LinearScale& s : all) values.push_back(s.scale);
+  return values;
+}
+inline std::vector<float> zero_points_of(const std::vector<LinearScale>& all) {
+  std::vector<float> values;
+  for (const LinearScale& s : all) values.push_back(s.zero_point);
+  return values;
+}
+
 }  // namespace widthwise::testing_support

@@ -215,10 +215,6 @@ class Collect : public testing::Test {
   std::vector<float> values_;
 };
 
-bool only_moves(const FloatLayer& layer) {
-  return std::holds_alternative<MoveWorkload>(layer.workload);
-}
-
 TEST_F(Collect, EveryLayerHasTheRecordsOfItsTensors) {
   std::vector<decltype(run_float_reference(network_, Values()))> images;
   for (int64_t i = 0; i < kImages; ++i) {
