@@ -6,10 +6,9 @@
 
 #include "cli/bench.h"
 #include "cli/evaluate_quantized.h"
-#include "cli/evaluation_lines.h"
+#include "cli/evaluation_outputs.h"
 #include "core/files.h"
 #include "models/dataset.h"
-#include "models/npy.h"
 #include "models/operator.h"
 #include "reports/text_table.h"
 #include "sim/evaluate.h"
@@ -26,31 +25,14 @@ class NetworkEvaluation {
     network_ = load_evaluation_network(request_);
     const EvaluationData data = open_evaluation_data(request_, network_);
     const DataSet& inputs = *data.inputs;
-    for (const auto& path : {request_.out, request_.logits, request_.inputs}) {
-      if (!path.empty()) check_writable(path);
-    }
-    const int64_t outputs_each = data.ends.outputs;
-    if (!request_.logits.empty())
-      logits_.resize(static_cast<size_t>(inputs.count() * outputs_each));
-    std::optional<EvaluationLines> lines;
-    if (request_.print_freq > 0 && request_.print)
-      lines.emplace(inputs.count(), inputs.labels(), request_.batch, request_.print_freq,
-                    [&](const std::string& line) { request_.print(line + "\n"); });
-    const OutputVisitor keep = [&](int64_t first, int64_t count, std::span<const float> outputs) {
-      if (lines) lines->add(first, count, outputs);
-      if (!logits_.empty())
-        std::copy(outputs.begin(), outputs.end(), logits_.begin() + first * outputs_each);
-    };
+    EvaluationOutputs outputs(request_, inputs, data.ends);
     if (network_.accelerator && !network_.quantized) refuse_accelerator(network_.file);
     const auto layers = network_.quantized ? std::nullopt : layers_if_any(network_.graph);
     progress_.begin(network_.graph.name, inputs.count(), "images");
-    const Evaluation evaluation =
-        layers ? evaluate_layers(*layers, inputs, keep) : evaluate_nodes(inputs, keep);
+    const Evaluation evaluation = layers ? evaluate_layers(*layers, inputs, outputs.visitor())
+                                         : evaluate_nodes(inputs, outputs.visitor());
     progress_.end();
-    if (!request_.inputs.empty()) write_inputs(inputs, data.ends);
-    if (!request_.logits.empty())
-      write_npy(request_.logits, npy_array<float>({inputs.count(), outputs_each}, logits_));
-
+    outputs.write();
     result_ = evaluation_json(request_, network_, data, evaluation);
     if (network_.quantized && network_.accelerator) add_layers(evaluation);
     result_["predictions"] = evaluation.predictions;
@@ -59,15 +41,6 @@ class NetworkEvaluation {
   }
 
  private:
-  // The network's inputs as another program can read them.
-  void write_inputs(const DataSet& data, const NetworkEnds& ends) const {
-    std::vector<float> values(static_cast<size_t>(data.count() * data.input_elements()));
-    data.read(0, data.count(), values);
-    std::vector<int64_t> shape = {data.count()};
-    shape.insert(shape.end(), ends.input.begin(), ends.input.end());
-    write_npy(request_.inputs, npy_array<float>(shape, values));
-  }
-
   Evaluation evaluate_nodes(const DataSet& data, const OutputVisitor& keep) {
     GraphRunOptions options;
     options.datapath = network_.accelerator ? &network_.accelerator->datapath : nullptr;
@@ -114,7 +87,6 @@ class NetworkEvaluation {
   const EvaluateRequest& request_;
   Progress& progress_;
   EvaluationNetwork network_;
-  std::vector<float> logits_;
   Json result_;
 };
 

@@ -6,12 +6,11 @@
 #include <optional>
 
 #include "cli/bench.h"
-#include "cli/evaluation_lines.h"
+#include "cli/evaluation_outputs.h"
 #include "cli/refuse_option.h"
 #include "core/error.h"
 #include "core/files.h"
 #include "models/fuse.h"
-#include "models/npy.h"
 #include "models/onnx_import.h"
 #include "quant/collector.h"
 #include "quant/match_statistics.h"
@@ -36,6 +35,7 @@ class QuantizedEvaluation {
     check_request();
     load();
     open();
+    EvaluationOutputs outputs(request_, *data_, ends_);
     if (!options_.dynamic) take_statistics();
     resolve_settings();
     const DistillerNetwork network =
@@ -45,7 +45,7 @@ class QuantizedEvaluation {
       write_file(ptq_.settings_out, settings_yaml(resolved_, &network));
     const std::string before = settings_text(resolved_) + messages_ + "\n";
     if (request_.print) request_.print(request_.json ? "" : before);
-    evaluate(network);
+    evaluate(network, outputs);
     report(network);
     if (!request_.out.empty()) write_file(request_.out, json_text(result_));
     if (request_.json) return json_text(result_);
@@ -69,8 +69,7 @@ class QuantizedEvaluation {
                     fmt::format("is by histogram, which {} does not have",
                                 options_.dynamic ? "a batch" : "--compat " + ptq_.compat),
                     "take none, avg, n_std, gauss or laplace");
-    for (const auto& path :
-         {request_.out, request_.logits, request_.inputs, ptq_.stats_out, ptq_.settings_out}) {
+    for (const auto& path : {ptq_.stats_out, ptq_.settings_out}) {
       if (!path.empty()) check_writable(path);
     }
     if (request_.batch < 1) refuse_option("--batch-size", "must be positive", "256 is Distiller's");
@@ -135,26 +134,12 @@ class QuantizedEvaluation {
     resolved_ = resolve_modules(options_, model_, compat_, ptq_.config_file);
   }
 
-  void evaluate(const DistillerNetwork& network) {
+  void evaluate(const DistillerNetwork& network, EvaluationOutputs& outputs) {
     const DistillerRunner runner(network, request_.batch);
-    const int64_t outputs = ends_.outputs;
-    std::vector<float> logits;
-    if (!request_.logits.empty()) logits.resize(static_cast<size_t>(data_->count() * outputs));
-    std::optional<EvaluationLines> lines;
-    if (request_.print_freq > 0 && request_.print)
-      lines.emplace(data_->count(), data_->labels(), request_.batch, request_.print_freq,
-                    [&](const std::string& line) { request_.print(line + "\n"); });
     progress_.begin(ends_.name, data_->count(), "images");
-    evaluation_ =
-        evaluate_distiller(runner, *data_, counts_, progress_,
-                           [&](int64_t first, int64_t count, std::span<const float> y) {
-                             if (!logits.empty())
-                               std::copy(y.begin(), y.end(), logits.begin() + first * outputs);
-                             if (lines) lines->add(first, count, y);
-                           });
+    evaluation_ = evaluate_distiller(runner, *data_, counts_, progress_, outputs.visitor());
     progress_.end();
-    if (!logits.empty())
-      write_npy(request_.logits, npy_array<float>({data_->count(), outputs}, logits));
+    outputs.write();
   }
 
   void report(const DistillerNetwork& network) {

@@ -9,12 +9,14 @@
 #include "core/files.h"
 #include "hwmodel/cost_table.h"
 #include "quant/choose_widths.h"
+#include "quant/float_parts.h"
 #include "quant/match_statistics.h"
 #include "quant/onnx_writer.h"
 #include "quant/ptq_settings_text.h"
 #include "quant/quantize_calibrated.h"
 #include "quant/settings_config.h"
 #include "quant/statistics_yaml.h"
+#include "reports/formats_text.h"
 #include "reports/text_table.h"
 
 namespace widthwise {
@@ -38,10 +40,11 @@ class NetworkQuantization {
     const std::string bytes = write_quantized(model_.graph, network,
                                               qonnx ? QuantizedFile::kQonnx : QuantizedFile::kQcdq);
     if (!request_.ptq.settings_out.empty())
-      write_file(request_.ptq.settings_out, settings_yaml(resolved_));
+      write_file(request_.ptq.settings_out, settings_yaml(resolved_, network));
     write_file(request_.out, bytes);
-    return text_ + fmt::format("{}: {} layers quantized over {}, written to {}\n", network.name,
-                               network.layers.size(), source_, request_.out.string());
+    return text_ + formats_text(network) +
+           fmt::format("{}: {} layers quantized over {}, written to {}\n", network.name,
+                       network.layers.size(), source_, request_.out.string());
   }
 
  private:
@@ -60,6 +63,7 @@ class NetworkQuantization {
                     "is given beside --qe options, which state bits and modes, too",
                     "keep one of them: an accelerator's layers have bits of their own");
     options_ = ptq_options(request_.ptq);
+    apply_preset();
     if (from_file() && !request_.data.empty())
       refuse_option("--data", "is given beside --qe-stats-file, where the ranges come from",
                     "keep one of them");
@@ -74,9 +78,6 @@ class NetworkQuantization {
           "is given, but rounding by error, bias correction, equalization, presets and budgets "
           "need images",
           "give --data in its place");
-    if (!request_.ptq.settings_out.empty() && !request_.accelerator.empty())
-      refuse_option("--settings-out", "is given, but an accelerator states the settings",
-                    "leave it out, or --accelerator");
     if (chooses_widths() && !request_.accelerator.empty())
       refuse_option("--accelerator",
                     "is given beside a budget, but its layers have bits of their own",
@@ -84,6 +85,20 @@ class NetworkQuantization {
     for (const auto& path : {request_.out, request_.ptq.settings_out}) {
       if (!path.empty()) check_writable(path);
     }
+  }
+
+  // Ranges and scales of the preset, where nothing else says what they are.
+  void apply_preset() {
+    const std::string& preset = request_.methods.preset;
+    if (preset.empty()) return;
+    if (preset != "few-bits")
+      refuse_option("--preset", "is '" + preset + "', allowed few-bits",
+                    "leave it out, or name it");
+    if (!request_.ptq.config_file.empty()) return;
+    if (!request_.ptq.clip_acts) options_.clip_acts = Clipping::kMse;
+    const bool one_scale =
+        request_.per_tensor || options_.mode_weights == QuantizationMode::kAsymmetricUnsigned;
+    if (!one_scale) options_.per_channel = true;
   }
 
   void match() {
@@ -104,10 +119,11 @@ class NetworkQuantization {
       if (options_.clip_n_stds > 0) config.activation_range.n_stds = options_.clip_n_stds;
       return config;
     }
-    if (request_.per_tensor || request_.symmetric)
-      refuse_option(request_.per_tensor ? "--per-tensor" : "--symmetric",
-                    "is given without --accelerator",
-                    request_.per_tensor ? "leave out --qe-per-channel" : "state --qe-mode");
+    if (request_.symmetric)
+      refuse_option("--symmetric", "is given without --accelerator", "state --qe-mode");
+    if (request_.per_tensor && (request_.methods.preset.empty() || options_.per_channel))
+      refuse_option("--per-tensor", "is given without --accelerator or --preset",
+                    "leave out --qe-per-channel");
     resolved_ = resolve_modules(options_, modules_, Compat::kNone, request_.ptq.config_file);
     text_ += settings_text(resolved_) + "\n";
     return settings_config(options_, resolved_, modules_, model_.network);
@@ -116,26 +132,10 @@ class NetworkQuantization {
   void add_methods() {
     const MethodRequest& m = request_.methods;
     if (!m.preset.empty()) {
-      if (m.preset != "few-bits")
-        refuse_option("--preset", "is '" + m.preset + "', allowed few-bits",
-                      "leave it out, or name it");
-      const QuantizationConfig preset = calibrated_config(config_.ifmap, config_.weight);
-      QuantizationConfig chosen = preset;
-      chosen.activations = config_.activations;
-      chosen.weights = config_.weights;
-      chosen.layers = config_.layers;
-      chosen.power_of_two_scales = config_.power_of_two_scales;
-      chosen.unsigned_activations = config_.unsigned_activations;
-      chosen.output_bits = config_.output_bits;
-      if (!request_.accelerator.empty()) {  // whose layers have one width
-        chosen.elementwise_bits = config_.elementwise_bits;
-        chosen.first_last_bits = config_.first_last_bits;
-      } else {
-        state_differing_bits(chosen);
-      }
-      config_ = chosen;
+      add_calibrated_methods(config_);
+      if (request_.accelerator.empty())  // whose layers have one width
+        config_.elementwise_bits = config_.first_last_bits = 8;
     }
-    if (m.first_last_bits || m.elementwise_bits) state_differing_bits(config_);
     if (m.percentile) config_.activation_range.percentile = *m.percentile;
     if (m.clip_weights) config_.weight_range.clipping = weight_clipping(*m.clip_weights);
     if (m.weight_percentile) config_.weight_range.percentile = *m.weight_percentile;
@@ -143,8 +143,9 @@ class NetworkQuantization {
     if (m.bias_correction) config_.bias_correction = true;
     if (m.equalize) config_.equalization = true;
     if (m.signed_activations) config_.unsigned_activations = false;
-    if (m.first_last_bits) config_.first_last_bits = m.first_last_bits;
+    if (m.first_last_bits) first_last(*m.first_last_bits);
     if (m.elementwise_bits) config_.elementwise_bits = m.elementwise_bits;
+    if (config_.first_last_bits || config_.elementwise_bits) state_differing_bits(config_);
     check_methods();
   }
 
@@ -164,6 +165,21 @@ class NetworkQuantization {
     if (m.weight_percentile && config_.weight_range.clipping != WeightClipping::kPercentile)
       refuse_option("--qe-percentile-wts", "is given, but weights are not clipped by percentile",
                     "add --qe-clip-wts percentile");
+  }
+
+  void first_last(const std::string& bits) {
+    if (bits == "float") {
+      config_.first_last_bits.reset();
+      for (const std::string& name : end_layers(model_.network)) {
+        config_.float_layers.insert(name);
+        config_.layers.erase(name);
+      }
+    } else if (bits.size() == 1 && bits >= "2" && bits <= "8") {
+      config_.first_last_bits = bits[0] - '0';
+    } else {
+      refuse_option("--first-last-bits", "is '" + bits + "', allowed 2..8, float",
+                    "name one of these");
+    }
   }
 
   static WeightClipping weight_clipping(const std::string& name) {
@@ -246,9 +262,11 @@ class NetworkQuantization {
     }
     text_ += table_text.text() +
              fmt::format(
-                 "  MACs {:.3f} uJ of {:.3f} uJ at 8 x 8 bits ({}); top-1 {:.2f} % of the "
+                 "  MACs {:.3f} uJ of {:.3f} uJ at 8 x 8 bits ({}{}); top-1 {:.2f} % of the "
                  "inputs that it was not rounded on, FP32 {:.2f} %\n",
-                 choice.cost, widest, table.name(), choice.percent, choice.float_percent);
+                 choice.cost, widest, table.name(),
+                 config_.float_layers.empty() ? "" : "; layers in float are not counted",
+                 choice.percent, choice.float_percent);
   }
 
   const QuantizeRequest& request_;

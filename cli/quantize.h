@@ -16,7 +16,8 @@ struct MethodRequest {
   std::optional<double> weight_percentile;
   std::optional<std::string> rounding;  // nearest, gptq
   bool bias_correction = false, equalize = false, signed_activations = false;
-  std::optional<int> first_last_bits, elementwise_bits;
+  std::optional<std::string> first_last_bits;  // a number, or "float"
+  std::optional<int> elementwise_bits;
   // Widths layer by layer, from 8 bits down: as narrow as the points that top-1 may lose on the
   // labelled calibration inputs allow, or as wide as the energy per image of the multiply-
   // accumulates does.
@@ -28,9 +29,9 @@ struct QuantizeRequest {
   std::string network;      // float
   std::string accelerator;  // its operand bits and requantizer decide the formats; or empty
   std::string data, labels, subset = "train";
-  std::filesystem::path preprocessing;  // empty: <network>.yaml
-  std::optional<int64_t> images;        // for the ranges; 0: all. Spread over data by class
-  bool per_tensor = false, symmetric = false;
+  std::filesystem::path preprocessing;         // empty: <network>.yaml
+  std::optional<int64_t> images;               // for the ranges; 0: all. Spread over data by class
+  bool per_tensor = false, symmetric = false;  // beside an accelerator; the first, a preset, too
   PtqRequest ptq;
   MethodRequest methods;
   std::string format = "qcdq";  // qcdq, qonnx

@@ -70,7 +70,8 @@ void add_method_options(CLI::App& verb, MethodRequest& r) {
             "of weights: nearest (default), gptq (by the output's error)");
   group.flag("--bias-correction", r.bias_correction, "biases take up the mean error of outputs");
   group.flag("--equalize", r.equalize, "equalize the ranges of channels between layers first");
-  group.add("--first-last-bits", r.first_last_bits, "bits of the first and the last layer");
+  group.add("--first-last-bits", r.first_last_bits,
+            "bits of the first and the last layer, or float");
   group.add("--elementwise-bits", r.elementwise_bits, "bits of what sums and joins read");
   group.add("--points-lost", r.points_lost,
             "choose the widths of each layer: top-1 points to lose on labelled calibration inputs");

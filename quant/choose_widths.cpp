@@ -50,7 +50,9 @@ class Search {
     std::sort(widths_.rbegin(), widths_.rend());
     if (!config_.elementwise_bits) config_.elementwise_bits = 8;
     for (const FloatLayer& layer : network.layers) {
-      if (!has_weights(layer) || config.layers.contains(layer.name)) continue;
+      if (!has_weights(layer) || config.layers.contains(layer.name) ||
+          config.float_layers.contains(layer.name))
+        continue;
       for (const bool weight : {false, true}) operands_.push_back({&layer, weight, {}});
     }
   }

@@ -39,7 +39,8 @@ struct WidthChoice {
 //      the other half, by which it is judged; found by bisection. The cost budget:
 //      the shortest run that costs no more. With both, an InputError says if they exclude each
 //      other; so does a cost below that of the least widths, and a loss of points at the widest.
-// config.elementwise_bits is taken as 8 if it is empty. Layers that config.layers names stay.
+// config.elementwise_bits is taken as 8 if it is empty. Layers that config.layers or
+// config.float_layers name stay, and cost nothing.
 WidthChoice choose_widths(const FloatNetwork& network, const ImageSource& source,
                           std::span<const int32_t> labels, const QuantizationConfig& config,
                           const WidthBudget& budget, const LayerCost& cost, Progress& progress,

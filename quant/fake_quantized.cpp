@@ -35,6 +35,7 @@ FakeQuantizedNetwork fake_quantized(const QuantizedNetwork& network) {
     fake.network.tensors.push_back({tensor.name, tensor.shape});
   fake.tensors.resize(network.tensors.size());
   const auto round = [&](int index, int64_t q_min, int64_t q_max) {
+    if (network.tensor(index).is_real) return;
     const TensorQuantization& q = network.tensor(index).quantization;
     fake.tensors[static_cast<size_t>(index)] = {q.scale, static_cast<float>(q_min - q.zero_point),
                                                 static_cast<float>(q_max - q.zero_point)};
@@ -48,7 +49,12 @@ FakeQuantizedNetwork fake_quantized(const QuantizedNetwork& network) {
     real.workload = layer.workload;
     real.inputs = layer.ifmaps;
     real.output = layer.ofmap;
-    if (std::holds_alternative<MatmulWorkload>(layer.workload)) {
+    if (layer.in_float) {
+      real.weights = layer.in_float->weights;
+      real.bias = layer.in_float->bias;
+      real.low = layer.in_float->low;
+      real.high = layer.in_float->high;
+    } else if (std::holds_alternative<MatmulWorkload>(layer.workload)) {
       real.weights = real_weights(layer);
       real.bias = real_bias(layer, network.tensor(layer.ifmaps[0]).quantization);
     }

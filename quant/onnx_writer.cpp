@@ -40,8 +40,10 @@ class Writer {
     GraphValue output = graph_.outputs.at(0);
     output.shape = with_batch(network_.tensor(network_.output).shape, GraphValue::kSymbolic);
     model_.add_output(output);
-    renamed_[input.name] = input.name + "_quantized";
-    values_->quantize(input.name, renamed_[input.name], tensors_.at(input.name)->quantization);
+    if (is_quantized(input.name)) {
+      renamed_[input.name] = input.name + "_quantized";
+      values_->quantize(input.name, renamed_[input.name], tensors_.at(input.name)->quantization);
+    }
     for (const GraphNode& node : graph_.nodes) write_layer(node);
     return model_.bytes();
   }
@@ -50,6 +52,11 @@ class Writer {
   static Shape with_batch(Shape shape, int64_t batch) {
     shape.insert(shape.begin(), batch);
     return shape;
+  }
+
+  bool is_quantized(const std::string& value) const {
+    const auto found = tensors_.find(value);
+    return found != tensors_.end() && !found->second->is_real;
   }
 
   // A tensor's codes at fewer bits, for some of its readers: no node of the graph.
@@ -80,13 +87,14 @@ class Writer {
     return written_name(name);
   }
 
-  // Average pooling stays the operator that it is; a constant added to every channel does not,
-  // because the layer adds an integer.
+  // Average pooling and what is in float stay the operators that they are; a constant added to
+  // every channel does not, because the layer adds an integer.
   static bool is_product(const QuantizedLayer& layer, const MatmulWorkload& workload) {
     const bool pool =
         layer.operator_type == "AveragePool" || layer.operator_type == "GlobalAveragePool";
     const Window& w = workload.window;
     const bool dilated = w.dilation_rows > 1 || w.dilation_cols > 1;
+    if (layer.in_float) return !workload.unit_weights;
     return !workload.unit_weights || !pool || dilated;  // ONNX Runtime's integer pool has none
   }
 
@@ -107,7 +115,8 @@ class Writer {
         if (tensors_.count(value) == 0 && reader.inputs.at(0) == value) node = &reader;
       }
     }
-    if (kind_ == QuantizedFile::kQcdq && chain.size() > 1) drop_idle_limits(chain);
+    if (kind_ == QuantizedFile::kQcdq && chain.size() > 1 && is_quantized(chain.back().outputs[0]))
+      drop_idle_limits(chain);
     for (const GraphNode& one : chain) write_node(one);
   }
 
@@ -153,7 +162,7 @@ class Writer {
   void write_node(const GraphNode& node) {
     std::vector<std::string> outputs = node.outputs, inputs = node.inputs;
     for (std::string& output : outputs) {
-      if (tensors_.count(output) != 0) output += "_float";
+      if (is_quantized(output)) output += "_float";
     }
     const auto layer = layers_.find(node.name);
     for (std::string& input : inputs) {
@@ -183,9 +192,8 @@ class Writer {
                                     model_.add_node(node.op_type, node.name, inputs, outputs));
     }
     for (size_t i = 0; i < outputs.size(); ++i) {
-      const auto found = tensors_.find(node.outputs[i]);
-      if (found != tensors_.end())
-        values_->quantize(outputs[i], node.outputs[i], found->second->quantization);
+      if (is_quantized(node.outputs[i]))
+        values_->quantize(outputs[i], node.outputs[i], tensors_.at(node.outputs[i])->quantization);
     }
   }
 
@@ -216,19 +224,19 @@ class Writer {
     const bool channels_first =
         from.shape[0] == w.ifmap_channels && to.shape[0] == w.ofmap_channels;
     if (!channels_first) {  // one row, multiplied along its last axis
-      model_.add_node("MatMul", name,
-                      {ifmap, values_->weights(transposed(layer, workload),
-                                               {w.ifmap_channels, w.ofmap_channels}, 1)},
-                      outputs);
+      model_.add_node(
+          "MatMul", name,
+          {ifmap, weights(transposed(layer, workload), {w.ifmap_channels, w.ofmap_channels}, 1)},
+          outputs);
       return;
     }
     if (rank(layer) == 1) {  // Gemm with the weight as it lies in the layer, [oc, K]
       const QuantizedLayer dense = workload.groups == 1 ? layer : dense_layer(layer, workload);
-      auto* gemm =
-          model_.add_node("Gemm", name,
-                          {ifmap, values_->weights(dense, {w.ofmap_channels, w.ifmap_channels}, 0),
-                           values_->bias(dense, ifmap_scale)},
-                          outputs);
+      auto* gemm = model_.add_node(
+          "Gemm", name,
+          with_bias({ifmap, weights(dense, {w.ofmap_channels, w.ifmap_channels}, 0)}, dense,
+                    ifmap_scale),
+          outputs);
       return ModelBuilder::set_integer(gemm, "transB", 1);
     }
     // Spatial axes: those of the window. Of more than two the layer's window slides over the last.
@@ -242,8 +250,7 @@ class Writer {
     Shape shape = {w.ofmap_channels, workload.group_ifmap_channels()};
     for (const int64_t extent : spatial(w.kernel_rows, w.kernel_cols, 1)) shape.push_back(extent);
     auto* out = model_.add_node(
-        "Conv", name, {ifmap, values_->weights(layer, shape, 0), values_->bias(layer, ifmap_scale)},
-        outputs);
+        "Conv", name, with_bias({ifmap, weights(layer, shape, 0)}, layer, ifmap_scale), outputs);
     ModelBuilder::set_integer(out, "group", workload.groups);
     ModelBuilder::set_integers(out, "kernel_shape", spatial(w.kernel_rows, w.kernel_cols, 1));
     ModelBuilder::set_integers(out, "strides", spatial(w.stride_rows, w.stride_cols, 1));
@@ -253,14 +260,38 @@ class Writer {
     ModelBuilder::set_integers(out, "pads", pads);
   }
 
+  // The file's name of the layer's weights; a layer in float has them as they are.
+  std::string weights(const QuantizedLayer& layer, const Shape& shape, size_t axis) {
+    if (!layer.in_float) return values_->weights(layer, shape, axis);
+    const std::string name = layer.name + "_weight";
+    model_.add_constant(name, Tensor::floats(shape, layer.in_float->weights));
+    return name;
+  }
+  std::vector<std::string> with_bias(std::vector<std::string> inputs, const QuantizedLayer& layer,
+                                     float ifmap_scale) {
+    if (!layer.in_float) {
+      inputs.push_back(values_->bias(layer, ifmap_scale));
+    } else if (const auto& bias = layer.in_float->bias; !bias.empty()) {
+      inputs.push_back(layer.name + "_bias");
+      model_.add_constant(inputs.back(), Tensor::floats({std::ssize(bias)}, bias));
+    }
+    return inputs;
+  }
+
   // Weights [K, oc], as a MatMul has them; it has no bias, so neither has the layer.
   static QuantizedLayer transposed(const QuantizedLayer& layer, const MatmulWorkload& workload) {
     const auto rows = static_cast<size_t>(workload.window.ofmap_channels),
                cols = static_cast<size_t>(workload.window.ifmap_channels);
     QuantizedLayer turned = layer;
-    for (size_t k = 0; k < cols; ++k) {
-      for (size_t oc = 0; oc < rows; ++oc)
-        turned.weights[k * rows + oc] = layer.weights[oc * cols + k];
+    const auto turn = [&](const auto& from, auto& to) {
+      for (size_t k = 0; k < cols; ++k) {
+        for (size_t oc = 0; oc < rows; ++oc) to[k * rows + oc] = from[oc * cols + k];
+      }
+    };
+    if (layer.in_float) {
+      turn(layer.in_float->weights, turned.in_float->weights);
+    } else {
+      turn(layer.weights, turned.weights);
     }
     return turned;
   }
@@ -269,14 +300,20 @@ class Writer {
   static QuantizedLayer dense_layer(const QuantizedLayer& layer, const MatmulWorkload& workload) {
     const int64_t columns = workload.window.ifmap_channels, own = workload.group_ifmap_channels();
     QuantizedLayer dense = layer;
-    dense.weights.clear();
-    for (int64_t oc = 0; oc < workload.window.ofmap_channels; ++oc) {
-      const int64_t first = oc / workload.group_ofmap_channels() * own;
-      for (int64_t ic = 0; ic < columns; ++ic) {
-        const bool inside = ic >= first && ic < first + own;
-        dense.weights.push_back(inside ? layer.weights[static_cast<size_t>(oc * own + ic - first)]
-                                       : layer.weight_zero_point(oc));
+    const auto spread = [&](const auto& from, auto& to, const auto& zero) {
+      to.clear();
+      for (int64_t oc = 0; oc < workload.window.ofmap_channels; ++oc) {
+        const int64_t first = oc / workload.group_ofmap_channels() * own;
+        for (int64_t ic = 0; ic < columns; ++ic) {
+          const bool inside = ic >= first && ic < first + own;
+          to.push_back(inside ? from[static_cast<size_t>(oc * own + ic - first)] : zero(oc));
+        }
       }
+    };
+    if (layer.in_float) {
+      spread(layer.in_float->weights, dense.in_float->weights, [](int64_t) { return 0.0F; });
+    } else {
+      spread(layer.weights, dense.weights, [&](int64_t oc) { return layer.weight_zero_point(oc); });
     }
     return dense;
   }

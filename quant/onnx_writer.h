@@ -16,8 +16,9 @@ enum class QuantizedFile {
 // The bytes of an ONNX model (the graph's opset, 13 or more) that computes the quantized network in
 // float operators between quantized values: every tensor is quantized after the operator that
 // writes it; weights are codes with one scale, or one for each output channel (axis 0), biases are
-// integers at scale ifmap * weight. `folded` is the graph that the network came from. Importing it
-// again (models/fuse.h, quant/quantized_import.h) gives the same layers.
+// integers at scale ifmap * weight. Layers in float stay so, with the tensors between them.
+// `folded` is the graph that the network came from. Importing it again (models/fuse.h,
+// quant/quantized_import.h) gives the same layers, if none is in float.
 // Throws InputError for an older opset; for kQcdq weight zero points that differ by channel (ONNX
 // Runtime refuses them) and operands of more than 8 bits; for kQonnx bias codes that float32 does
 // not hold (from 2^22 on).

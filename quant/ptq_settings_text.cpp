@@ -117,6 +117,56 @@ void scale_items(YAML::Emitter& yaml, const std::string& name, const LinearQuant
   list("_zero_point", &LinearScale::zero_point);
 }
 
+template <class Value, class Text>
+void list_item(YAML::Emitter& yaml, const char* key, const std::vector<Value>& values,
+               const Text& text) {
+  if (values.size() == 1) return item(yaml, key, text(values[0]));
+  yaml << YAML::Key << key << YAML::Value << YAML::Flow << YAML::BeginSeq;
+  for (const Value& value : values) yaml << text(value);
+  yaml << YAML::EndSeq;
+}
+
+void codes_item(YAML::Emitter& yaml, const std::string& key, IntegerFormat format,
+                const std::vector<float>& scales, const std::vector<int32_t>& zero_points) {
+  yaml << YAML::Key << key << YAML::Value << YAML::BeginMap;
+  item(yaml, "format", format.name());
+  list_item(yaml, "scale", scales, [](float scale) { return fmt::format("{}", scale); });
+  list_item(yaml, "zero_point", zero_points, [](int32_t zero_point) { return zero_point; });
+  yaml << YAML::EndMap;
+}
+
+void tensor_item(YAML::Emitter& yaml, const std::string& key, const QuantizedTensor& tensor) {
+  const TensorQuantization& q = tensor.quantization;
+  if (tensor.is_real) return item(yaml, key.c_str(), "float");
+  codes_item(yaml, key, q.format, {q.scale}, {q.zero_point});
+}
+
+void layer_items(YAML::Emitter& yaml, const QuantizedNetwork& network,
+                 const QuantizedLayer& layer) {
+  for (size_t i = 0; i < layer.ifmaps.size(); ++i)
+    tensor_item(yaml, i == 0 ? "input" : fmt::format("input_{}", i),
+                network.tensor(layer.ifmaps[i]));
+  const auto* matmul = std::get_if<MatmulWorkload>(&layer.workload);
+  if (matmul != nullptr && !matmul->unit_weights) {
+    if (layer.in_float) {
+      item(yaml, "weights", "float");
+    } else {
+      codes_item(
+          yaml, "weights", layer.weight_format, layer.weight_scales,
+          layer.weight_zero_points.empty() ? std::vector<int32_t>{0} : layer.weight_zero_points);
+    }
+  }
+  tensor_item(yaml, "output", network.tensor(layer.ofmap));
+}
+
+void module_entries(YAML::Emitter& yaml, const ResolvedSettings& settings) {
+  for (const ResolvedModule& module : settings.modules) {
+    yaml << YAML::Key << module.module.name << YAML::Value << YAML::BeginMap;
+    module_items(yaml, module);
+    yaml << YAML::EndMap;
+  }
+}
+
 }  // namespace
 
 std::string settings_text(const ResolvedSettings& settings) {
@@ -141,11 +191,7 @@ std::string settings_text(const ResolvedSettings& settings) {
 std::string settings_yaml(const ResolvedSettings& settings, const DistillerNetwork* network) {
   YAML::Emitter yaml;
   yaml << YAML::BeginMap;
-  for (const ResolvedModule& module : settings.modules) {
-    yaml << YAML::Key << module.module.name << YAML::Value << YAML::BeginMap;
-    module_items(yaml, module);
-    yaml << YAML::EndMap;
-  }
+  module_entries(yaml, settings);
   if (network != nullptr) {
     yaml << YAML::Key << "linear_quant_params" << YAML::Value << YAML::BeginMap;
     for (const DistillerLayer& layer : network->layers) {
@@ -156,6 +202,20 @@ std::string settings_yaml(const ResolvedSettings& settings, const DistillerNetwo
     yaml << YAML::EndMap;
   }
   yaml << YAML::EndMap;
+  return std::string(yaml.c_str()) + "\n";
+}
+
+std::string settings_yaml(const ResolvedSettings& settings, const QuantizedNetwork& network) {
+  YAML::Emitter yaml;
+  yaml << YAML::BeginMap;
+  module_entries(yaml, settings);
+  yaml << YAML::Key << "quantized" << YAML::Value << YAML::BeginMap;
+  for (const QuantizedLayer& layer : network.layers) {
+    yaml << YAML::Key << layer.name << YAML::Value << YAML::BeginMap;
+    layer_items(yaml, network, layer);
+    yaml << YAML::EndMap;
+  }
+  yaml << YAML::EndMap << YAML::EndMap;
   return std::string(yaml.c_str()) + "\n";
 }
 

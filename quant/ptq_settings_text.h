@@ -2,6 +2,7 @@
 #include <string>
 
 #include "quant/ptq_resolve.h"
+#include "quant/quantized_network.h"
 
 namespace widthwise {
 
@@ -14,5 +15,9 @@ std::string settings_text(const ResolvedSettings& settings);
 // linear_quant_params; as there, scale multiplies (quant/linear_quantization.h).
 std::string settings_yaml(const ResolvedSettings& settings,
                           const DistillerNetwork* network = nullptr);
+
+// With a network of codes as it is written: under `quantized`, by layer, formats, scales and zero
+// points as ONNX has them: real = scale * (code - zero_point). `settings` may have no layers.
+std::string settings_yaml(const ResolvedSettings& settings, const QuantizedNetwork& network);
 
 }  // namespace widthwise

@@ -7,6 +7,7 @@
 
 #include "core/error.h"
 #include "quant/activation_range.h"
+#include "quant/float_parts.h"
 #include "quant/tensor_bits.h"
 #include "quant/weight_range.h"
 
@@ -39,14 +40,17 @@ class Quantizer {
   QuantizedNetwork run() {
     check_config();
     bits_ = tensor_bits(network_, config_);
+    parts_ = float_parts(network_, config_);
+    if (std::find(parts_.tensors.begin(), parts_.tensors.end(), false) == parts_.tensors.end())
+      refuse("quantization", "float layers", "are all, so that nothing is quantized",
+             "quantize some");
     result_.name = network_.name;
     result_.input = network_.input;
     result_.output = network_.output;
     for (const FloatTensor& tensor : network_.tensors)
       result_.tensors.push_back({tensor.name, tensor.shape, {}});
     quantize_tensor(network_.input);
-    for (size_t i = 0; i < network_.layers.size(); ++i)
-      quantize_layer(network_.layers[i], bits_.of_ifmap[i]);
+    for (size_t i = 0; i < network_.layers.size(); ++i) quantize_layer(i);
     return std::move(result_);
   }
 
@@ -138,8 +142,12 @@ class Quantizer {
   }
 
   void quantize_tensor(int index) {
-    quantization(index) =
-        own_quantization(tensor(index).name, bits_.of_tensor[static_cast<size_t>(index)]);
+    const auto at = static_cast<size_t>(index);
+    if (parts_.tensors[at]) {
+      result_.tensors[at].is_real = true;
+    } else {
+      quantization(index) = own_quantization(tensor(index).name, bits_.of_tensor[at]);
+    }
   }
 
   // The tensor's codes at fewer bits: of a layer of their own, made for the first reader.
@@ -166,16 +174,20 @@ class Quantizer {
     return rescaled_[{index, bits}] = result_.layers.back().ofmap;
   }
 
-  void quantize_layer(const FloatLayer& layer, int ifmap_bits) {
+  void quantize_layer(size_t index) {
+    const FloatLayer& layer = network_.layers[index];
+    const bool in_float = parts_.layers[index];
+    const int ifmap_bits = bits_.of_ifmap[index];
     QuantizedLayer out;
     out.name = layer.name;
     out.operator_type = layer.operator_type;
     out.workload = layer.workload;
     out.ifmaps = layer.inputs;
     out.ofmap = layer.output;
-    if (ifmap_bits < bits_.of_tensor[static_cast<size_t>(layer.inputs[0])])
+    if (in_float) out.in_float = {layer.weights, layer.bias, layer.low, layer.high};
+    if (!in_float && ifmap_bits < bits_.of_tensor[static_cast<size_t>(layer.inputs[0])])
       out.ifmaps[0] = rescaled(layer.inputs[0], ifmap_bits);
-    if (keeps_quantization(layer)) {
+    if (keeps_quantization(layer) && !in_float) {
       quantization(layer.output) = quantization(layer.inputs[0]);
     } else {
       quantize_tensor(layer.output);
@@ -185,7 +197,8 @@ class Quantizer {
                                       : quantize_value(layer.low, ofmap);
     out.q_max = std::isinf(layer.high) ? static_cast<int32_t>(ofmap.format.max())
                                        : quantize_value(layer.high, ofmap);
-    if (std::holds_alternative<MatmulWorkload>(layer.workload)) quantize_weights(layer, out);
+    if (std::holds_alternative<MatmulWorkload>(layer.workload) && !in_float)
+      quantize_weights(layer, out);
     result_.layers.push_back(std::move(out));
   }
 
@@ -229,6 +242,7 @@ class Quantizer {
   const Statistics& statistics_;
   const QuantizationConfig& config_;
   TensorBits bits_;
+  FloatParts parts_;
   std::map<std::pair<int, int>, int> rescaled_;  // tensor and bits -> tensor
   QuantizedNetwork result_;
 };

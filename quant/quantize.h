@@ -1,6 +1,7 @@
 #pragma once
 #include <map>
 #include <optional>
+#include <set>
 #include <span>
 #include <string>
 #include <vector>
@@ -51,6 +52,9 @@ struct QuantizationConfig {
   bool per_channel = true;                  // weights: one scale per output channel
   bool power_of_two_scales = false;         // round every scale up to a power of two
   std::map<std::string, LayerBits> layers;  // by layer name, in place of all bits here
+  // By name: left in float (quant/float_parts.h). They read what quantized layers wrote, at 8 bits
+  // unless `layers` says otherwise or others read it, too.
+  std::set<std::string> float_layers;
   ActivationRange activation_range;
   std::map<std::string, ActivationRange> tensor_ranges;  // by tensor name, in its place
   WeightRange weight_range;

@@ -32,7 +32,9 @@ class Refiner {
   void run(Progress& progress) {
     progress.begin("rounding weights", std::ssize(real_.layers), "layers");
     for (size_t i = 0; i < real_.layers.size(); ++i) {
-      if (has_weights(real_.layers[i])) refine(i, quantized_.at(real_.layers[i].name));
+      const size_t quantized = quantized_.at(real_.layers[i].name);
+      if (has_weights(real_.layers[i]) && !network_.layers[quantized].in_float)
+        refine(i, quantized);
       progress.advance(1);
     }
     progress.end();
@@ -118,9 +120,14 @@ class Refiner {
   std::map<std::string, size_t> quantized_;  // layers of network_ by name
 };
 
-bool needs_histograms(Clipping clipping) {
-  return clipping == Clipping::kLaplace || clipping == Clipping::kPercentile ||
-         clipping == Clipping::kKl || clipping == Clipping::kMse;
+bool needs_histograms(const QuantizationConfig& config) {
+  const auto needs = [](const ActivationRange& range) {
+    return range.clipping == Clipping::kLaplace || range.clipping == Clipping::kPercentile ||
+           range.clipping == Clipping::kKl || range.clipping == Clipping::kMse;
+  };
+  const auto& own = config.tensor_ranges;
+  return needs(config.activation_range) ||
+         std::any_of(own.begin(), own.end(), [&](const auto& one) { return needs(one.second); });
 }
 
 }  // namespace
@@ -130,7 +137,7 @@ QuantizedNetwork quantize_calibrated(const FloatNetwork& given, const ImageSourc
                                      Progress& progress) {
   FloatNetwork network = given;
   if (config.equalization) equalize(network);
-  const bool histograms = needs_histograms(config.activation_range.clipping);
+  const bool histograms = needs_histograms(config);
   progress.begin("calibration", images * (histograms ? 2 : 1), "images");
   const Statistics statistics = calibrate(network, source, images, progress,
                                           histograms ? Detail::kHistograms : Detail::kMoments);
@@ -148,12 +155,16 @@ QuantizationConfig calibrated_config(IntegerFormat ifmap, IntegerFormat weight) 
   config.weights = weight.is_signed ? Symmetry::kSymmetric : Symmetry::kAsymmetric;
   config.per_channel = weight.is_signed;
   config.activation_range.clipping = Clipping::kMse;
+  config.elementwise_bits = 8;
+  config.first_last_bits = 8;
+  add_calibrated_methods(config);
+  return config;
+}
+
+void add_calibrated_methods(QuantizationConfig& config) {
   config.weight_range.clipping = WeightClipping::kMse;
   config.rounding = WeightRounding::kGptq;
   config.bias_correction = true;
-  config.elementwise_bits = 8;
-  config.first_last_bits = 8;
-  return config;
 }
 
 }  // namespace widthwise

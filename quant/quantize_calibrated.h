@@ -27,5 +27,7 @@ QuantizedNetwork quantize_calibrated(const FloatNetwork& network, const ImageSou
 // The preset for few bits: mean-squared-error ranges, weights rounded by the output's error, biases
 // corrected, 8 bits for sums and for the first and the last matmul.
 QuantizationConfig calibrated_config(IntegerFormat ifmap, IntegerFormat weight);
+// Of it, what changes neither formats nor the ranges of activations.
+void add_calibrated_methods(QuantizationConfig& config);
 
 }  // namespace widthwise

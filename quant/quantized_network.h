@@ -1,5 +1,7 @@
 #pragma once
 #include <cstdint>
+#include <limits>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -21,11 +23,20 @@ struct QuantizedTensor {
   std::string name;
   std::vector<int64_t> shape;  // without the batch
   TensorQuantization quantization;
+  bool is_real = false;  // real numbers between layers in float, not codes
   int64_t elements() const {
     int64_t product = 1;
     for (const int64_t extent : shape) product *= extent;
     return product;
   }
+};
+
+// What a layer that is left in float computes with, as FloatLayer has it; its output becomes codes
+// unless that tensor is real.
+struct FloatParameters {
+  std::vector<float> weights, bias;
+  float low = -std::numeric_limits<float>::infinity();
+  float high = std::numeric_limits<float>::infinity();
 };
 
 // One layer: a workload and its integers. Weights, biases and weight scales are of matmuls only.
@@ -44,6 +55,8 @@ struct QuantizedLayer {
   std::vector<float> weight_scales;         // one, or one per output channel
   std::vector<int32_t> weight_zero_points;  // as many as scales, or none: symmetric weights
   std::vector<int32_t> bias;  // per output channel, at scale ifmap * weight; zeros if there is none
+  // In place of all codes: a layer in float. Files hold such layers; a datapath does not run them.
+  std::optional<FloatParameters> in_float = {};
 
   int32_t weight_zero_point(int64_t channel) const {
     if (weight_zero_points.size() <= 1)

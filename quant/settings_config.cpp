@@ -51,6 +51,8 @@ class Converter {
     config.activation_range =
         range_of({.clipping = options_.clip_acts, .n_stds = options_.clip_n_stds});
     for (const FloatLayer& layer : fused_.layers) {
+      const bool in_float = !keeps_quantization(layer) && !settings_of(layer).bits_activations;
+      if (in_float) config.float_layers.insert(layer.name);
       if (has_weights(layer)) add_bits(layer, config);
       add_range(fused_.tensor(layer.output).name, config);
     }
@@ -82,9 +84,12 @@ class Converter {
       const std::string where = "layer '" + module(i).module.name + "'";
       const bool weights = has_weights(network_.layers[i]);
       if (moves_one_tensor(network_.layers[i])) continue;
-      if (!s.bits_activations || (weights && !s.bits_weights))
-        refuse(where, "bits", "are none, which leaves it in float; a written network has none",
-               "quantize it, or evaluate with --quantize-eval");
+      if (weights && s.bits_activations.has_value() != s.bits_weights.has_value())
+        refuse(where, "bits",
+               fmt::format("are none for {} alone, which a written network has no form of",
+                           s.bits_weights ? "activations" : "weights"),
+               "give both bits or neither, or evaluate with --quantize-eval");
+      if (!s.bits_activations) continue;
       if (s.mode_activations != options_.mode_activations ||
           (weights && s.mode_weights != options_.mode_weights))
         refuse(where, "mode", "is another one than the network's", "state one mode for all layers");
@@ -106,7 +111,8 @@ class Converter {
     if (!is_clamp(layer)) return found->second;
     // A ReLU of a product or a sum, and nothing else reads it.
     const auto before = writers_.find(network_.tensor(layer.inputs[0]).name);
-    if (before == writers_.end()) return found->second;
+    if (before == writers_.end() || !module(before->second).settings.bits_activations)
+      return found->second;
     const FloatLayer& writer = network_.layers[before->second];
     const bool fused = std::none_of(
         fused_.tensors.begin(), fused_.tensors.end(),
@@ -116,22 +122,28 @@ class Converter {
 
   int bits_of(const std::string& tensor) const {
     const auto at = owner(tensor);
-    if (at) return module(*at).settings.bits_activations.value_or(8);
-    for (size_t i = 0; i < network_.layers.size(); ++i) {  // the first reader's fallback
-      const auto& inputs = network_.layers[i].inputs;
-      if (std::find(inputs.begin(), inputs.end(), network_.input) != inputs.end())
-        return module(i).settings.bits_activations.value_or(8);
+    if (at && module(*at).settings.bits_activations) return *module(*at).settings.bits_activations;
+    // The network's input, or written in float: the first quantized reader's.
+    for (size_t i = 0; i < network_.layers.size(); ++i) {
+      const auto reads = [&](int input) { return network_.tensor(input).name == tensor; };
+      const FloatLayer& layer = network_.layers[i];
+      if (std::none_of(layer.inputs.begin(), layer.inputs.end(), reads)) continue;
+      if (moves_one_tensor(layer)) return bits_of(network_.tensor(layer.output).name);
+      if (const auto bits = module(i).settings.bits_activations) return *bits;
     }
-    return 8;
+    return options_.bits_activations.value_or(8);
   }
 
-  void add_bits(const FloatLayer& layer, QuantizationConfig& config) const {
+  const ModuleSettings& settings_of(const FloatLayer& layer) const {
     const auto found =
         std::find_if(network_.layers.begin(), network_.layers.end(),
                      [&](const FloatLayer& other) { return other.name == layer.name; });
-    const auto i = static_cast<size_t>(found - network_.layers.begin());
+    return module(static_cast<size_t>(found - network_.layers.begin())).settings;
+  }
+
+  void add_bits(const FloatLayer& layer, QuantizationConfig& config) const {
     config.layers[layer.name] = {.ifmap = bits_of(fused_.tensor(layer.inputs[0]).name),
-                                 .weight = module(i).settings.bits_weights};
+                                 .weight = settings_of(layer).bits_weights};
   }
 
   void add_range(const std::string& tensor, QuantizationConfig& config) const {

@@ -16,9 +16,10 @@ Statistics tensor_statistics(const ModuleNetwork& network, const NetworkStatisti
 // that it writes, whoever reads it; a ReLU behind a product or a sum has the settings of that
 // layer; max-pooling and data movement keep the codes that they read. `fused` is the network that
 // is quantized, `modules` the same with every ReLU a layer.
-// Throws InputError, naming the layer, for what quantize() has no form of: layers in float, modes
-// that differ from layer to layer, per-channel weights in some layers only, input overrides,
-// approximated scales and accumulators, which are the datapath's.
+// Layers without bits are left in float. Throws InputError, naming the layer, for what quantize()
+// has no form of: bits for activations or weights alone, modes that differ from layer to layer,
+// per-channel weights in some layers only, input overrides, approximated scales and accumulators,
+// which are the datapath's.
 QuantizationConfig settings_config(const PtqOptions& options, const ResolvedSettings& settings,
                                    const ModuleNetwork& modules, const FloatNetwork& fused);
 

@@ -5,19 +5,10 @@
 #include <algorithm>
 
 #include "core/error.h"
+#include "quant/float_parts.h"
 
 namespace widthwise {
 namespace {
-
-bool is_end(const FloatNetwork& network, const FloatLayer& layer) {
-  const FloatLayer *first = nullptr, *last = nullptr;
-  for (const FloatLayer& one : network.layers) {
-    if (!has_weights(one)) continue;
-    if (first == nullptr) first = &one;
-    last = &one;
-  }
-  return &layer == first || &layer == last;
-}
 
 // Sums, and tensors that are joined: every input is rescaled to the output's codes.
 bool joins(const FloatLayer& layer) {
@@ -29,22 +20,34 @@ bool joins(const FloatLayer& layer) {
 class Chooser {
  public:
   Chooser(const FloatNetwork& network, const QuantizationConfig& config)
-      : network_(network), config_(config), bits_(network.tensors.size(), 0) {}
+      : network_(network),
+        config_(config),
+        ends_(end_layers(network)),
+        bits_(network.tensors.size(), 0) {}
 
   TensorBits run() {
     bits(network_.output) = config_.output_bits;
     // What readers want travels back through layers that only move codes.
+    std::vector<int> in_float(bits_.size(), 0);  // what layers in float read, if nobody else does
     for (auto layer = network_.layers.rbegin(); layer != network_.layers.rend(); ++layer) {
-      for (const int input : layer->inputs) want(input, wanted(*layer), *layer);
+      for (const int input : layer->inputs) {
+        want(input, wanted(*layer), *layer);
+        int& read = in_float[static_cast<size_t>(input)];
+        if (keeps_quantization(*layer))
+          read = std::max(read, in_float[static_cast<size_t>(layer->output)]);
+        else if (config_.float_layers.contains(layer->name))
+          read = std::max(read, stated(*layer).value_or(8));
+      }
     }
-    for (int& b : bits_) {
-      if (b == 0) b = config_.ifmap.bits;
+    for (size_t t = 0; t < bits_.size(); ++t) {
+      if (bits_[t] == 0) bits_[t] = in_float[t] == 0 ? config_.ifmap.bits : in_float[t];
     }
     TensorBits found;
     for (const FloatLayer& layer : network_.layers) {
       const int given = bits(layer.inputs[0]);
       if (keeps_quantization(layer)) bits(layer.output) = given;
-      found.of_ifmap.push_back(has_weights(layer) ? std::min(wanted(layer), given) : given);
+      const int own = has_weights(layer) ? wanted(layer) : 0;
+      found.of_ifmap.push_back(own == 0 ? given : std::min(own, given));
     }
     found.of_tensor = bits_;
     return found;
@@ -53,14 +56,19 @@ class Chooser {
  private:
   int& bits(int index) { return bits_[static_cast<size_t>(index)]; }
 
+  std::optional<int> stated(const FloatLayer& layer) const {
+    const auto found = config_.layers.find(layer.name);
+    return found == config_.layers.end() ? std::nullopt : found->second.ifmap;
+  }
+
   int wanted(const FloatLayer& layer) {  // 0: anything
     if (keeps_quantization(layer)) return bits(layer.output);
+    if (config_.float_layers.contains(layer.name)) return 0;
     if (joins(layer)) return config_.elementwise_bits.value_or(0);
     if (!std::holds_alternative<MatmulWorkload>(layer.workload)) return 0;
-    const auto found = config_.layers.find(layer.name);
-    if (found != config_.layers.end() && found->second.ifmap) return *found->second.ifmap;
+    if (const auto own = stated(layer)) return *own;
     if (!has_weights(layer)) return config_.elementwise_bits.value_or(config_.ifmap.bits);
-    const bool end = config_.first_last_bits && is_end(network_, layer);
+    const bool end = config_.first_last_bits && ends_.contains(layer.name);
     return end ? *config_.first_last_bits : config_.ifmap.bits;
   }
 
@@ -81,6 +89,7 @@ class Chooser {
 
   const FloatNetwork& network_;
   const QuantizationConfig& config_;
+  const std::set<std::string> ends_;
   std::vector<int> bits_;  // of every tensor
 };
 
@@ -98,8 +107,8 @@ int weight_bits(const FloatNetwork& network, const FloatLayer& layer,
                 const QuantizationConfig& config) {
   const auto found = config.layers.find(layer.name);
   if (found != config.layers.end() && found->second.weight) return *found->second.weight;
-  return config.first_last_bits && is_end(network, layer) ? *config.first_last_bits
-                                                          : config.weight.bits;
+  const bool end = config.first_last_bits && end_layers(network).contains(layer.name);
+  return end ? *config.first_last_bits : config.weight.bits;
 }
 
 }  // namespace widthwise

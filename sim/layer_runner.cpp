@@ -263,6 +263,12 @@ std::unique_ptr<LayerRunner> make_layer_runner(const QuantizedNetwork& network,
                                                const QuantizedLayer& layer,
                                                const Datapath& datapath,
                                                const RunOptions& options) {
+  if (layer.in_float)
+    throw InputError({.file = "",
+                      .where = "layer '" + layer.name + "'",
+                      .field = "",
+                      .problem = "is in float, which a datapath of integers does not run",
+                      .fix = "quantize it, or write the network and evaluate the file"});
   try {
     if (std::holds_alternative<MatmulWorkload>(layer.workload)) {
       check_operands(network, layer, datapath);

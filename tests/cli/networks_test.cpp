@@ -552,7 +552,7 @@ TEST_F(Networks, QuantizeAndEvaluateWhatItWrites) {
   refused(with({"--qe-mode", "sym", "--out", "q.onnx"}), {"--accelerator is given beside --qe"});
   refused(with({"--rounding", "up", "--out", "q.onnx"}), {"--rounding is 'up', allowed nearest"});
   refused(with({"--images", "0", "--first-last-bits", "9", "--out", "q.onnx"}),
-          {"first and last bits is 9, allowed 2..8"});
+          {"--first-last-bits is '9', allowed 2..8, float"});
   refused(with({"--format", "tflite", "--out", "q.onnx"}),
           {"--format is 'tflite', allowed qcdq, qonnx"});
   refused(with({"--images", "0", "--out", "none/q.onnx"}),

@@ -97,6 +97,47 @@ TEST_F(Quantization, WritesWhatItsStatisticsSay) {
   EXPECT_EQ(std::count_if(layers.begin(), layers.end(), has_weights), 2);
 }
 
+TEST_F(Quantization, LeavesLayersInFloat) {
+  const Outcome outcome = done(quantize({"--qe-stats-file", "stats.yaml", "--qe-no-quant-layers",
+                                         "fc", "--settings-out", "settings.yaml"}));
+  EXPECT_THAT(outcome.out, testing::ContainsRegex("/conv/Conv +Conv +int8 +int8 +uint8\n"));
+  EXPECT_THAT(outcome.out, testing::ContainsRegex("/fc/Gemm +Gemm +uint8 +float +float\n"));
+  EXPECT_THAT(text("settings.yaml"),
+              AllOf(HasSubstr("no_quant_by: fc"),
+                    testing::ContainsRegex("/fc/Gemm:\n    input:\n      format: uint8\n"
+                                           "      scale: [0-9.e-]+\n      zero_point: 0\n"
+                                           "    weights: float\n    output: float\n")));
+  fs::copy_file(folder_ / "net.yaml", folder_ / "q.yaml");
+  const Json result = Json::parse(
+      done({"evaluate", "q.onnx", "--data", "data.npy", "--labels", "labels.npy", "--json"}).out);
+  const Json real = Json::parse(
+      done({"evaluate", "net.onnx", "--data", "data.npy", "--labels", "labels.npy", "--json"}).out);
+  EXPECT_NEAR(result["mean_loss"].get<double>(), real["mean_loss"].get<double>(), 0.05);
+  refused(quantize({"--data", "data.npy", "--images", "0", "--first-last-bits", "float"}),
+          {"float layers are all"});  // it has no others
+}
+
+TEST_F(Quantization, PresetLeavesWhatIsStated) {
+  const auto written = [&](Arguments more) {
+    for (const char* one : {"--data", "data.npy", "--images", "0", "--preset", "few-bits"})
+      more.emplace_back(one);
+    return done(quantize(more)).out;
+  };
+  EXPECT_THAT(written({"--qebw", "4"}),
+              AllOf(testing::ContainsRegex("conv +Conv2d +- +8 +4 +32 +sym +mse +yes"),
+                    testing::ContainsRegex("/conv/Conv +Conv +int8 +int8 per channel +uint8\n")));
+  EXPECT_THAT(written({"--per-tensor", "--qe-clip-acts", "avg", "--qe-no-clip-layers", "fc"}),
+              AllOf(testing::ContainsRegex("conv +Conv2d +- +8 +8 +32 +sym +avg +no"),
+                    testing::ContainsRegex("fc +Linear +no clip: fc +8 +8 +32 +sym +none +no"),
+                    testing::ContainsRegex("/conv/Conv +Conv +int8 +int8 +uint8\n")));
+}
+
+TEST_F(Quantization, EvaluationWritesWhatTheNetworkReadAndWrote) {
+  done(evaluate({"--qe-stats-file", "stats.yaml", "--inputs", "x.npy", "--logits", "y.npy"}));
+  EXPECT_EQ(load_tensor((folder_ / "x.npy").string(), ElementType::kFloat).shape()[0], 40);
+  EXPECT_EQ(load_tensor((folder_ / "y.npy").string(), ElementType::kFloat).shape()[0], 40);
+}
+
 TEST_F(Quantization, ChoosesWidthsUnderABudget) {
   const Outcome outcome = done(quantize(
       {"--data", "data.npy", "--labels", "labels.npy", "--images", "0", "--points-lost", "100"}));
@@ -163,8 +204,14 @@ TEST_F(Quantization, RefusesOptionsThatMeanNothing) {
           {"--compat is given, but a release's arithmetic has no form as ONNX"});
   refused(quantize({"--qe-stats-file", "stats.yaml", "--qe-bits-accum", "16"}),
           {"--qe-bits-accum is given, but a network file states neither"});
-  refused(quantize({"--qe-stats-file", "stats.yaml", "--qe-no-quant-layers", "fc"}),
-          {"layer 'fc': bits are none, which leaves it in float"});
+  refused(quantize({"--qe-stats-file", "stats.yaml", "--qe-bits-acts", "0"}),
+          {"layer 'conv': bits are none for activations alone"});
+  refused(quantize({"--qe-stats-file", "stats.yaml", "--qe-bits-acts", "0", "--qe-bits-wts", "0"}),
+          {"float layers are all, so that nothing is quantized"});
+  refused(quantize({"--qe-stats-file", "stats.yaml", "--first-last-bits", "half"}),
+          {"--first-last-bits is 'half', allowed 2..8, float"});
+  refused(quantize({"--qe-stats-file", "stats.yaml", "--per-tensor"}),
+          {"--per-tensor is given without --accelerator or --preset"});
   refused(quantize({}), {"--data is missing"});
 }
 
