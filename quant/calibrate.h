@@ -4,33 +4,25 @@
 #include <span>
 
 #include "core/progress.h"
-#include "models/dataset.h"
+#include "models/image_source.h"
 #include "models/network.h"
 #include "quant/statistics.h"
 
 namespace widthwise {
 
-// Writes images [first, first + count) as the network's float input. Called by many threads.
-using ImageSource = std::function<void(int64_t first, int64_t count, std::span<float> values)>;
-
-// Of a data set, which must outlive it.
-inline ImageSource image_source(const DataSet& data) {
-  return [&data](int64_t first, int64_t count, std::span<float> values) {
-    data.read(first, count, values);
-  };
-}
-
 enum class Detail {
-  kMoments,     // all but the two below, in one pass
-  kHistograms,  // and b and a histogram, in a second pass
+  kRanges,      // minima, maxima, their averages, the mean; in one pass
+  kMoments,     // std and b, too, in a second pass
+  kHistograms,  // and a histogram
 };
 inline constexpr int kHistogramBins = 2048;  // equal ones over [min, max]
 
-// Statistics of every tensor over the first `images` images of a source, in FP32 on both cores.
-// Sums are taken in double, in an order that does not depend on the threads. Memory is that of a
-// few batches. A histogram of values that are not finite is empty.
+// Statistics of every tensor over the first `images` images of a source, by the definitions of
+// RecordCollector for Compat::kNone (quant/tensor_collector.h). `progress` advances by as many
+// images as are read: twice for more than ranges. Throws InputError where a layer's values are not
+// finite.
 Statistics calibrate(const FloatNetwork& network, const ImageSource& source, int64_t images,
-                     Progress& progress, Detail detail = Detail::kMoments);
+                     Progress& progress, Detail detail = Detail::kRanges);
 
 // Runs a float network over images in batches, in parallel. visit is called by many threads, for
 // every batch, with the executor's observer before it runs and its output after.

@@ -3,18 +3,10 @@
 #include <string>
 #include <vector>
 
-#include "core/progress.h"
-#include "models/network.h"
-#include "quant/calibrate.h"
-#include "quant/record_collector.h"
+#include "quant/statistics.h"
+#include "quant/tensor_collector.h"
 
 namespace widthwise {
-
-struct CollectorOptions {
-  int64_t batch = 128;  // images; the records depend on it (see RecordCollector)
-  Compat compat = Compat::kNone;
-  int histogram_bins = 0;  // 0: no histograms
-};
 
 // Records of the inputs and the output of every layer of a network (lowered with Clamps::kLayers,
 // so that each ReLU has its own), over the first `images` images of a source, which are read twice:

@@ -120,14 +120,16 @@ class Refiner {
   std::map<std::string, size_t> quantized_;  // layers of network_ by name
 };
 
-bool needs_histograms(const QuantizationConfig& config) {
-  const auto needs = [](const ActivationRange& range) {
-    return range.clipping == Clipping::kLaplace || range.clipping == Clipping::kPercentile ||
-           range.clipping == Clipping::kKl || range.clipping == Clipping::kMse;
+// What the ranges of activations are chosen from.
+Detail needed_detail(const QuantizationConfig& config) {
+  const auto needed = [](Clipping clipping) {
+    if (clipping <= Clipping::kAverage) return Detail::kRanges;
+    return clipping <= Clipping::kLaplace ? Detail::kMoments : Detail::kHistograms;
   };
-  const auto& own = config.tensor_ranges;
-  return needs(config.activation_range) ||
-         std::any_of(own.begin(), own.end(), [&](const auto& one) { return needs(one.second); });
+  Detail detail = needed(config.activation_range.clipping);
+  for (const auto& [tensor, range] : config.tensor_ranges)
+    detail = std::max(detail, needed(range.clipping));
+  return detail;
 }
 
 }  // namespace
@@ -137,10 +139,9 @@ QuantizedNetwork quantize_calibrated(const FloatNetwork& given, const ImageSourc
                                      Progress& progress) {
   FloatNetwork network = given;
   if (config.equalization) equalize(network);
-  const bool histograms = needs_histograms(config);
-  progress.begin("calibration", images * (histograms ? 2 : 1), "images");
-  const Statistics statistics = calibrate(network, source, images, progress,
-                                          histograms ? Detail::kHistograms : Detail::kMoments);
+  const Detail detail = needed_detail(config);
+  progress.begin("calibration", images * (detail == Detail::kRanges ? 1 : 2), "images");
+  const Statistics statistics = calibrate(network, source, images, progress, detail);
   progress.end();
   QuantizedNetwork quantized = quantize(network, statistics, config);
   if (config.rounding != WeightRounding::kNearest || config.bias_correction)

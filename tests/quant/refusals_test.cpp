@@ -9,11 +9,12 @@
 #include "quant/calibrate.h"
 #include "quant/onnx_writer.h"
 #include "quant/quantize.h"
+#include "tests/quant/quant_support.h"
 
 namespace widthwise {
 namespace {
 
-TEST(Refusals, CalibrationKeepsNotANumberForQuantizeToRefuse) {
+TEST(Refusals, NotANumber) {
   FloatNetwork network;
   network.tensors = {{"x", {4}}, {"y", {4}}};
   network.input = 0;
@@ -29,9 +30,11 @@ TEST(Refusals, CalibrationKeepsNotANumberForQuantizeToRefuse) {
       values[static_cast<size_t>(i)] = static_cast<float>(first + i);
     if (first == 16) values[2] = std::nanf("");
   };
-  const Statistics statistics = calibrate(network, source, 40, Progress::none());
-  EXPECT_TRUE(std::isnan(statistics.at("x").min));
-  EXPECT_TRUE(std::isnan(statistics.at("x").max));
+  EXPECT_THAT(
+      testing_support::input_error([&] { calibrate(network, source, 40, Progress::none()); }),
+      testing::HasSubstr("input is not finite for images 16..31"));
+  Statistics statistics;
+  statistics["x"] = {std::nan(""), 1, 1};
   EXPECT_THROW(quantize(network, statistics, {}), InputError);
 }
 
