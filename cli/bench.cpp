@@ -128,15 +128,6 @@ QuantizationConfig quantization_config(const Accelerator& accelerator) {
   return config;
 }
 
-Statistics calibrate(const Bench& bench, Progress& progress) {
-  progress.begin("calibrating", bench.training.count, "images");
-  Statistics statistics =
-      calibrate(bench.model.network, float_source(bench.training, bench.preprocessing),
-                bench.training.count, progress);
-  progress.end();
-  return statistics;
-}
-
 Evaluation evaluate_float(const Bench& bench, Progress& progress) {
   progress.begin("FP32", bench.test.count, "images");
   Evaluation evaluation =

@@ -41,7 +41,6 @@ CodeSource code_source(const ImageSet& images, const Preprocessing& preprocessin
 // scales where the requantizer needs them.
 QuantizationConfig quantization_config(const Accelerator& accelerator);
 
-Statistics calibrate(const Bench& bench, Progress& progress);
 Evaluation evaluate_float(const Bench& bench, Progress& progress);
 Evaluation evaluate(const Bench& bench, const QuantizedNetwork& network,
                     const Accelerator& accelerator, const RunOptions& options,

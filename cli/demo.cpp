@@ -15,6 +15,7 @@
 #include "hwmodel/cycles.h"
 #include "models/lowering.h"
 #include "quant/onnx_writer.h"
+#include "quant/quantize_calibrated.h"
 #include "reports/cost_report.h"
 #include "reports/demo_page.h"
 #include "reports/demo_text.h"
@@ -69,14 +70,19 @@ class Demo {
                        {"calibration_images", bench_.training.count}};
     baseline_ = evaluate_float(bench_, progress_);
     result_["float"] = run_json(baseline_, baseline_);
-    const Statistics statistics = calibrate(bench_, progress_);
 
     result_["precisions"] = Json::array();
     for (const Accelerator& accelerator : accelerators_) {
       QuantizationConfig config = quantization_config(accelerator);
       config.per_channel = config.per_channel && !options_.per_tensor;
       if (options_.symmetric) config.activations = Symmetry::kSymmetric;
-      networks_.push_back(quantize(bench_.model.network, statistics, config));
+      if (is_narrow(accelerator)) {
+        config.activation_range.clipping = Clipping::kMse;
+        add_calibrated_methods(config);
+      }
+      networks_.push_back(quantize_calibrated(bench_.model.network,
+                                              float_source(bench_.training, bench_.preprocessing),
+                                              bench_.training.count, config, progress_));
       networks_.back().name = bench_.model.network.name;
     }
     std::vector<CostedNetwork> costed;
@@ -122,6 +128,11 @@ class Demo {
     accelerators_.push_back(std::move(accelerator));
   }
 
+  // Below 8 bits, ranges from minima and maxima and weights rounded one by one lose too much.
+  static bool is_narrow(const Accelerator& accelerator) {
+    return std::min(accelerator.datapath.ifmap.bits, accelerator.datapath.weight.bits) < 8;
+  }
+
   // "INT8"; "W4A8" when the widths differ; with the accelerator's name when two would be alike.
   std::string label(const Accelerator& accelerator) const {
     const auto widths = [](const Accelerator& a) {
@@ -160,6 +171,9 @@ class Demo {
                               ? "per tensor"
                               : "per channel"},
         {"activations", options_.symmetric ? "symmetric" : "asymmetric"},
+        {"ranges", is_narrow(accelerator) ? "mse" : "minmax"},
+        {"rounding", is_narrow(accelerator) ? "gptq" : "nearest"},
+        {"bias_correction", is_narrow(accelerator)},
         {"requantize", requantize_kind_name(accelerator.datapath.requantize.kind)},
         {"network_file", accelerator.name + ".onnx"},
         {"exact", run_json(census, baseline_)},

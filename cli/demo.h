@@ -21,7 +21,8 @@ struct DemoOptions {
   bool cosim = true;
 };
 
-// The whole way: float baseline, calibration, quantization, bit-accurate runs, census, accuracy
+// The whole way: float baseline, calibration, quantization (below 8 bits with
+// add_calibrated_methods()), bit-accurate runs, census, accuracy
 // over accumulator widths, cost, Verilog and its co-simulation. Writes demo.json, index.html, the
 // quantized networks and the generated Verilog into options.out, which appears whole or not at all.
 // Returns the tables for the terminal and whether every comparison held.

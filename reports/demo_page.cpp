@@ -205,6 +205,8 @@ std::string demo_page(const Json& result) {
     if (!chart.empty()) out += plot(chart);
   }
   out += "</div>\n<h2>Accuracy</h2>\n" + html(accuracy_table(result));
+  for (const Json& precision : result["precisions"])
+    out += "<p class=\"muted\">" + escape_html(quantization_text(precision)) + "</p>\n";
   for (const Json& precision : result["precisions"]) {
     const std::string title = escape_html(precision["name"].get<std::string>());
     out += fmt::format("<h2>{}: accumulators</h2><p class=\"muted\">{}; datapath {}</p>\n", title,

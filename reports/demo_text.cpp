@@ -84,6 +84,14 @@ TextTable cosim_table(const Json& result) {
   return table;
 }
 
+std::string quantization_text(const Json& precision) {
+  return fmt::format("{}: weights {}, activations {}, ranges {}, rounding {}{}",
+                     text(precision["name"]), text(precision["weight_scales"]),
+                     text(precision["activations"]), text(precision["ranges"]),
+                     text(precision["rounding"]),
+                     precision["bias_correction"].get<bool>() ? ", biases corrected" : "");
+}
+
 std::string demo_text(const Json& result) {
   const Json& network = result["network"];
   std::string out = fmt::format(
@@ -96,6 +104,8 @@ std::string demo_text(const Json& result) {
     out += "\n" + title + "\n" + table.text();
   };
   section("Accuracy", accuracy_table(result));
+  for (const Json& precision : result["precisions"])
+    out += "  " + quantization_text(precision) + "\n";
   for (const Json& precision : result["precisions"]) {
     const std::string name = text(precision["name"]);
     section(

@@ -13,6 +13,8 @@ TextTable energy_table(const Json& cost);
 TextTable ratio_table(const Json& cost);
 TextTable cosim_table(const Json& result);
 
+// "INT4: weights per channel, activations asymmetric, ranges mse, rounding gptq, biases corrected"
+std::string quantization_text(const Json& precision);
 std::string cost_tables_text(const Json& cost);  // "horowitz_45nm, 45 nm, 0.9 V"
 inline constexpr const char* kNotCounted =
     "Registers, control, zero-point subtractors and requantizers are not in the table and not "
