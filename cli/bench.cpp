@@ -3,10 +3,13 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <map>
 
 #include "core/error.h"
 #include "core/files.h"
 #include "hwmodel/shipped.h"
+#include "models/fuse.h"
+#include "quant/quantized_import.h"
 
 namespace widthwise {
 namespace {
@@ -69,6 +72,43 @@ void refuse_accelerator(const std::filesystem::path& network) {
                     .field = "--accelerator",
                     .problem = "is given, but the network is not quantized",
                     .fix = "quantize it first: widthwise quantize"});
+}
+
+void refuse_quantized(const Graph& graph, const std::string& what) {
+  if (!is_quantized(fuse(graph, FuseFor::kFile))) return;
+  throw InputError({.file = graph.file,
+                    .where = "",
+                    .field = what,
+                    .problem = "needs a float network, and this one is quantized already",
+                    .fix = "name the network that it came from; this one runs as it is: widthwise "
+                           "evaluate"});
+}
+
+void check_files(const std::vector<std::string>& inputs,
+                 const std::vector<std::pair<std::string, std::filesystem::path>>& outputs) {
+  const auto place = [](const std::filesystem::path& path) {
+    std::error_code error;
+    return std::filesystem::weakly_canonical(std::filesystem::absolute(path, error), error);
+  };
+  const auto refuse = [](const std::string& option, const std::filesystem::path& path,
+                         const std::string& problem) {
+    throw InputError({.file = "",
+                      .where = "",
+                      .field = option,
+                      .problem = "is " + path.string() + ", " + problem,
+                      .fix = "give it a name of its own"});
+  };
+  std::map<std::filesystem::path, std::string> taken;
+  for (const auto& [option, path] : outputs) {
+    if (path.empty()) continue;
+    for (const std::string& input : inputs) {
+      if (!input.empty() && place(input) == place(path))
+        refuse(option, path, "which is read, and would be lost");
+    }
+    const auto [other, fresh] = taken.emplace(place(path), option);
+    if (!fresh) refuse(option, path, "as " + other->second + " is");
+    check_writable(path);
+  }
 }
 
 Bench load_bench(const std::string& model, const std::filesystem::path& data_folder,

@@ -2,6 +2,8 @@
 #include <filesystem>
 #include <memory>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "hwmodel/accelerator.h"
 #include "models/dataset.h"
@@ -27,6 +29,13 @@ std::filesystem::path model_path(const std::string& name_or_path);
 Accelerator accelerator_of(const std::string& name_or_path);
 // Of a network that has nothing for an accelerator to run.
 [[noreturn]] void refuse_accelerator(const std::filesystem::path& network);
+
+// Of a network that is to be quantized and is so already; `what` asked for it.
+void refuse_quantized(const Graph& graph, const std::string& what);
+// Refuses outputs, each with its option, that cannot be written, that would replace an input, or
+// that are one file; empty paths are none.
+void check_files(const std::vector<std::string>& inputs,
+                 const std::vector<std::pair<std::string, std::filesystem::path>>& outputs);
 
 // Reads and checks everything before any work. images: 0 for all.
 Bench load_bench(const std::string& model, const std::filesystem::path& data_folder,

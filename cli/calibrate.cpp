@@ -36,15 +36,17 @@ std::unique_ptr<DataSet> open_calibration_data(const CalibrationData& data,
                                                const std::filesystem::path& network_file,
                                                const NetworkEnds& network, int64_t otherwise) {
   if (data.images && data.fraction)
-    refuse_option("--images, --qe-calibration", "are both given", "keep one of them");
+    refuse_option(std::string(data.images_option) + ", --qe-calibration", "are both given",
+                  "keep one of them");
   if (data.fraction && !(*data.fraction > 0 && *data.fraction <= 1))
     refuse_option("--qe-calibration",
                   fmt::format("is {}, allowed above 0, up to 1", *data.fraction),
                   "give the part of the images that ranges are measured on, such as 0.05");
   const Preprocessing preprocessing = load_preprocessing(
       data.preprocessing.empty() ? preprocessing_path(network_file) : data.preprocessing);
-  auto all = open_data_set({.path = data.data, .labels = data.labels, .subset = data.subset},
-                           preprocessing, network);
+  auto all = open_data_set(
+      {.path = data.data, .labels = data.labels, .subset = data.subset, .usual_subset = "train"},
+      preprocessing, network);
   int64_t images = data.images.value_or(std::min(otherwise, all->count()));
   if (data.fraction) {
     images = static_cast<int64_t>(std::floor(*data.fraction * static_cast<double>(all->count())));
@@ -54,18 +56,26 @@ std::unique_ptr<DataSet> open_calibration_data(const CalibrationData& data,
                     "take a larger part");
   }
   const Take take = class_by_class(*all) ? Take::kSpread : Take::kFirst;
-  return take_inputs(std::move(all), images, take, "--images");
+  return take_inputs(std::move(all), images, take, data.images_option);
 }
 
 std::string calibrate_network(const CalibrateRequest& request, Progress& progress) {
   const auto started = std::chrono::steady_clock::now();
   if (request.batch < 1) refuse_option("--batch-size", "must be positive", "128 is Distiller's");
-  if (request.histogram_bins != 0 && request.histogram_bins < 2)
-    refuse_option("--histogram-bins", "must be 2 or more, or 0 for none", "2048 is usual");
+  constexpr int kMostBins = 1 << 16;
+  if (request.histogram_bins != 0 &&
+      (request.histogram_bins < 2 || request.histogram_bins > kMostBins))
+    refuse_option(
+        "--histogram-bins",
+        fmt::format("is {}, allowed 2..{}, or 0 for none", request.histogram_bins, kMostBins),
+        "2048 is usual");
   const Compat compat = compat_of(request.compat);
-  check_writable(request.out);
   const auto file = model_path(request.network);
-  const ModuleNetwork model = module_network(fold_for(load_graph(file), compat));
+  check_files({file.string(), request.data, request.labels, request.preprocessing.string()},
+              {{"--out", request.out}});
+  const Graph graph = load_graph(file);
+  refuse_quantized(graph, "calibrate");
+  const ModuleNetwork model = module_network(fold_for(graph, compat));
   const auto data = open_calibration_data(request, file, model.network, 1024);
   progress.begin("statistics", 2 * data->count(), "images");
   const NetworkStatistics statistics = collect_statistics(

@@ -12,10 +12,12 @@ namespace widthwise {
 
 // What ranges are measured on.
 struct CalibrationData {
-  std::string data, labels, subset = "train";  // see models/dataset.h
-  std::filesystem::path preprocessing;         // empty: <network>.yaml
-  std::optional<int64_t> images;               // 0: all
-  std::optional<double> fraction;              // --qe-calibration: of all images, > 0, <= 1
+  std::string data, labels;                // see models/dataset.h
+  std::optional<std::string> subset;       // of an IDX folder; without: train
+  std::filesystem::path preprocessing;     // empty: <network>.yaml
+  std::optional<int64_t> images;           // 0: all
+  std::optional<double> fraction;          // --qe-calibration: of all images, > 0, <= 1
+  const char* images_option = "--images";  // for messages
 };
 
 // The inputs, spread over data that lies class by class, else the first ones. `otherwise`: images

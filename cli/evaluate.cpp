@@ -7,6 +7,7 @@
 #include "cli/bench.h"
 #include "cli/evaluate_quantized.h"
 #include "cli/evaluation_outputs.h"
+#include "cli/refuse_option.h"
 #include "core/files.h"
 #include "models/dataset.h"
 #include "models/operator.h"
@@ -22,6 +23,10 @@ class NetworkEvaluation {
       : request_(request), progress_(progress) {}
 
   std::string run() {
+    check_files(
+        {model_path(request_.network).string(), request_.data, request_.labels,
+         request_.preprocessing.string()},
+        {{"--out", request_.out}, {"--logits", request_.logits}, {"--inputs", request_.inputs}});
     network_ = load_evaluation_network(request_);
     const EvaluationData data = open_evaluation_data(request_, network_);
     const DataSet& inputs = *data.inputs;
@@ -93,6 +98,9 @@ class NetworkEvaluation {
 }  // namespace
 
 std::string evaluate_network(const EvaluateRequest& request, Progress& progress) {
+  if (request.print_freq < 0)
+    refuse_option("--print-freq", fmt::format("is {}, allowed from 0", request.print_freq),
+                  "0 prints no lines");
   if (request.quantize_eval) return evaluate_quantized(request, progress);
   return NetworkEvaluation(request, progress).run();
 }

@@ -10,14 +10,13 @@
 #include "cli/refuse_option.h"
 #include "core/error.h"
 #include "core/files.h"
-#include "models/fuse.h"
 #include "models/onnx_import.h"
 #include "quant/collector.h"
 #include "quant/match_statistics.h"
 #include "quant/module_network.h"
-#include "quant/ptq_resolve.h"
+#include "quant/ptq_config_yaml.h"
+#include "quant/ptq_modules.h"
 #include "quant/ptq_settings_text.h"
-#include "quant/quantized_import.h"
 #include "quant/statistics_yaml.h"
 #include "reports/text_table.h"
 
@@ -38,14 +37,12 @@ class QuantizedEvaluation {
     EvaluationOutputs outputs(request_, *data_, ends_);
     if (!options_.dynamic) take_statistics();
     resolve_settings();
-    const DistillerNetwork network =
-        quantize_as_distiller(std::move(model_.network), model_.modules, resolved_.settings(),
-                              options_.dynamic ? nullptr : &*statistics_, compat_);
-    if (!ptq_.settings_out.empty())
-      write_file(ptq_.settings_out, settings_yaml(resolved_, &network));
+    const DistillerNetwork network = quantized();
     const std::string before = settings_text(resolved_) + messages_ + "\n";
     if (request_.print) request_.print(request_.json ? "" : before);
     evaluate(network, outputs);
+    outputs.write();
+    write_settings(network);
     report(network);
     if (!request_.out.empty()) write_file(request_.out, json_text(result_));
     if (request_.json) return json_text(result_);
@@ -69,21 +66,22 @@ class QuantizedEvaluation {
                     fmt::format("is by histogram, which {} does not have",
                                 options_.dynamic ? "a batch" : "--compat " + ptq_.compat),
                     "take none, avg, n_std, gauss or laplace");
-    for (const auto& path : {ptq_.stats_out, ptq_.settings_out}) {
-      if (!path.empty()) check_writable(path);
-    }
+    check_files({model_path(request_.network).string(), request_.data, request_.labels,
+                 request_.preprocessing.string(), ptq_.calibration.data, ptq_.calibration.labels,
+                 options_.statistics_file, ptq_.config_file},
+                {{"--out", request_.out},
+                 {"--logits", request_.logits},
+                 {"--inputs", request_.inputs},
+                 {"--stats-out", ptq_.stats_out},
+                 {"--settings-out", ptq_.settings_out},
+                 {"--qe-config-out", ptq_.config_out}});
     if (request_.batch < 1) refuse_option("--batch-size", "must be positive", "256 is Distiller's");
   }
 
   void load() {
     file_ = model_path(request_.network);
     const Graph graph = load_graph(file_);
-    if (is_quantized(fuse(graph, FuseFor::kFile)))
-      throw InputError({.file = file_.string(),
-                        .where = "",
-                        .field = "--quantize-eval",
-                        .problem = "is given, but the network is quantized already",
-                        .fix = "leave it out: widthwise evaluate runs the file as it is"});
+    refuse_quantized(graph, "--quantize-eval");
     model_ = module_network(fold_for(graph, compat_));
     ends_ = model_.network;
   }
@@ -98,16 +96,25 @@ class QuantizedEvaluation {
   }
 
   bool takes_histograms() const {
-    return options_.clip_acts > Clipping::kLaplace ||
-           std::any_of(options_.overrides.begin(), options_.overrides.end(), [](const auto& entry) {
-             return entry.settings.clip_acts > Clipping::kLaplace;
-           });
+    const auto takes = [](std::optional<Clipping> clipping) {
+      return clipping.value_or(Clipping::kNone) > Clipping::kLaplace;
+    };
+    return takes(options_.clip_acts) ||
+           std::any_of(options_.overrides.begin(), options_.overrides.end(),
+                       [&](const auto& entry) {
+                         const auto& inputs = entry.settings.input_overrides;
+                         return takes(entry.settings.clip_acts) ||
+                                std::any_of(inputs.begin(), inputs.end(), [&](const auto& input) {
+                                  return takes(input.second.clip_acts);
+                                });
+                       });
   }
 
   // From the file, or measured.
   void take_statistics() {
     if (options_.statistics_file.empty()) {
       CalibrationData calibration = ptq_.calibration;
+      calibration.images_option = "--calibration-images";
       calibration.preprocessing = preprocessing_file_;
       const auto data = open_calibration_data(calibration, file_, ends_, 1024);
       progress_.begin("statistics", 2 * data->count(), "images");
@@ -116,7 +123,6 @@ class QuantizedEvaluation {
           {.compat = compat_, .histogram_bins = takes_histograms() ? kHistogramBins : 0},
           progress_);
       progress_.end();
-      if (!ptq_.stats_out.empty()) write_file(ptq_.stats_out, statistics_yaml(*statistics_));
       messages_ +=
           fmt::format("statistics measured on {} inputs of {}\n", data->count(), data->file());
       return;
@@ -134,12 +140,30 @@ class QuantizedEvaluation {
     resolved_ = resolve_modules(options_, model_, compat_, ptq_.config_file);
   }
 
+  // What is wrong with statistics is said of their file.
+  DistillerNetwork quantized() {
+    try {
+      return quantize_as_distiller(std::move(model_.network), model_.modules, resolved_.settings(),
+                                   options_.dynamic ? nullptr : &*statistics_, compat_);
+    } catch (const InputError& error) {
+      InputProblem problem = error.problem();
+      if (problem.field.starts_with("statistics")) problem.file = options_.statistics_file;
+      throw InputError(problem);
+    }
+  }
+
   void evaluate(const DistillerNetwork& network, EvaluationOutputs& outputs) {
     const DistillerRunner runner(network, request_.batch);
     progress_.begin(ends_.name, data_->count(), "images");
     evaluation_ = evaluate_distiller(runner, *data_, counts_, progress_, outputs.visitor());
     progress_.end();
-    outputs.write();
+  }
+
+  void write_settings(const DistillerNetwork& network) const {
+    if (!ptq_.stats_out.empty()) write_file(ptq_.stats_out, statistics_yaml(*statistics_));
+    if (!ptq_.settings_out.empty())
+      write_file(ptq_.settings_out, settings_yaml(resolved_, &network));
+    if (!ptq_.config_out.empty()) write_file(ptq_.config_out, ptq_config_yaml(options_));
   }
 
   void report(const DistillerNetwork& network) {

@@ -18,7 +18,7 @@ struct EvaluationRequest {
   std::string network;
   std::string accelerator;              // empty: none
   std::string data, labels;             // see models/dataset.h; labels may be empty
-  std::string subset = "t10k";          // of an IDX folder
+  std::optional<std::string> subset;    // of an IDX folder; without: t10k
   std::filesystem::path preprocessing;  // empty: <network>.yaml
   int64_t images = 0;                   // 0: all
   std::filesystem::path out;            // JSON; empty: none

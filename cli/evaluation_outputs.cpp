@@ -10,9 +10,6 @@ namespace widthwise {
 EvaluationOutputs::EvaluationOutputs(const EvaluateRequest& request, const DataSet& data,
                                      const NetworkEnds& ends)
     : request_(request), data_(data), ends_(ends) {
-  for (const auto& path : {request.out, request.logits, request.inputs}) {
-    if (!path.empty()) check_writable(path);
-  }
   if (!request.logits.empty()) logits_.resize(static_cast<size_t>(data.count() * ends.outputs));
   if (request.print_freq > 0 && request.print)
     lines_.emplace(data.count(), data.labels(), request.batch, request.print_freq,

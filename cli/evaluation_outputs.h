@@ -9,8 +9,7 @@
 namespace widthwise {
 
 // What an evaluation leaves beside its result: lines as it runs, and at the end files of what the
-// network read and wrote. The constructor throws InputError for files that cannot be written. All
-// arguments must outlive it.
+// network read and wrote. All arguments must outlive it.
 class EvaluationOutputs {
  public:
   EvaluationOutputs(const EvaluateRequest& request, const DataSet& data, const NetworkEnds& ends);

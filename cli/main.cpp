@@ -6,6 +6,7 @@
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
+#include <system_error>
 
 #include "cli/calibrate.h"
 #include "cli/demo.h"
@@ -40,7 +41,7 @@ void add_evaluation(CLI::App& verb, widthwise::EvaluationRequest& request, const
                   "folder of IDX files or of images by class, .npy, .npz[:member]")
       ->required();
   verb.add_option("--labels", request.labels, ".npy or .npz[:member] of an array's labels");
-  verb.add_option("--subset", request.subset, "of a folder of IDX files")->capture_default_str();
+  verb.add_option("--subset", request.subset, "of a folder of IDX files, default t10k");
   verb.add_option("--preprocessing", request.preprocessing,
                   "YAML; without: beside the network, of the same name");
   verb.add_option("--images", request.images, "the first ones; 0: all")->capture_default_str();
@@ -137,9 +138,10 @@ int run(int argc, char** argv) {
   evaluate_verb
       ->add_option("--print-freq,-p", evaluate.print_freq, "a line every so many batches; 0: none")
       ->capture_default_str();
-  evaluate_verb->add_flag("--quantize-eval,--qe", evaluate.quantize_eval,
-                          "quantize the float network as below, then evaluate it");
-  add_quantizer_options(*evaluate_verb, evaluate.ptq, QuantizerFor::kEvaluation);
+  add_quantizer_options(
+      *evaluate_verb, evaluate.ptq,
+      evaluate_verb->add_flag("--quantize-eval,--qe", evaluate.quantize_eval,
+                              "quantize the float network as below, then evaluate it"));
 
   OverflowRequest overflow;
   overflow.command = demo.command;
@@ -162,8 +164,11 @@ int run(int argc, char** argv) {
       ->add_option("--data", calibrate.data,
                    "folder of IDX files or of images by class, .npy, .npz[:member]")
       ->required();
-  calibrate_verb->add_option("--subset", calibrate.subset, "of a folder of IDX files")
-      ->capture_default_str();
+  calibrate_verb->add_option("--labels", calibrate.labels,
+                             ".npy or .npz[:member] of an array's labels: classes that lie in "
+                             "order are spread");
+  calibrate_verb->add_option("--subset", calibrate.subset,
+                             "of a folder of IDX files, default train");
   calibrate_verb->add_option("--preprocessing", calibrate.preprocessing,
                              "YAML; without: beside the network, of the same name");
   calibrate_verb->add_option("--images", calibrate.images,
@@ -191,17 +196,23 @@ int run(int argc, char** argv) {
       ->required();
   quantize_verb->add_option("--accelerator", quantize.accelerator,
                             "formats of a shipped description or a .yaml file; or --qe options");
-  quantize_verb->add_option("--data", quantize.data,
-                            "what the ranges are measured on; or --qe-stats-file");
-  quantize_verb->add_option("--labels", quantize.labels,
-                            ".npy or .npz[:member] of an array's labels, for budgets");
-  quantize_verb->add_option("--subset", quantize.subset, "of a folder of IDX files")
-      ->capture_default_str();
-  quantize_verb->add_option("--preprocessing", quantize.preprocessing,
-                            "YAML; without: beside the network, of the same name");
-  quantize_verb->add_option("--images", quantize.images,
-                            "for the ranges: the first ones, or spread where classes lie in "
-                            "order; 0: all; default 1024");
+  CLI::Option* ranges_data = quantize_verb->add_option(
+      "--data", quantize.data, "what the ranges are measured on; or --qe-stats-file");
+  quantize_verb
+      ->add_option("--labels", quantize.labels,
+                   ".npy or .npz[:member] of an array's labels, for budgets")
+      ->needs(ranges_data);
+  quantize_verb->add_option("--subset", quantize.subset, "of a folder of IDX files, default train")
+      ->needs(ranges_data);
+  quantize_verb
+      ->add_option("--preprocessing", quantize.preprocessing,
+                   "YAML; without: beside the network, of the same name")
+      ->needs(ranges_data);
+  quantize_verb
+      ->add_option("--images", quantize.images,
+                   "for the ranges: the first ones, or spread where classes lie in order; 0: all; "
+                   "default 1024")
+      ->needs(ranges_data);
   quantize_verb->add_flag("--per-tensor", quantize.per_tensor,
                           "weights: one scale per tensor, not per output channel");
   quantize_verb->add_flag("--symmetric", quantize.symmetric,
@@ -211,7 +222,7 @@ int run(int argc, char** argv) {
                    "qcdq (QDQ with a Clip below 8 bits; ONNX Runtime runs it) or qonnx")
       ->capture_default_str();
   quantize_verb->add_option("--out", quantize.out, "the .onnx file")->required();
-  add_quantizer_options(*quantize_verb, quantize.ptq, QuantizerFor::kFile);
+  add_quantizer_options(*quantize_verb, quantize.ptq, nullptr);
   add_method_options(*quantize_verb, quantize.methods);
 
   CLI::App* generate_verb =
@@ -286,6 +297,10 @@ int main(int argc, char** argv) {
   } catch (const widthwise::Interrupted& error) {
     fmt::print(stderr, "\nwidthwise: {}; nothing was written\n", error.what());
     return kInterrupted;
+  } catch (const std::system_error& error) {  // of fmt::print
+    fmt::print(stderr, "widthwise: stdout cannot be written: {}.\n  fix: make room there\n",
+               error.code().message());
+    return kBadInput;
   } catch (const std::exception& error) {
     fmt::print(stderr, "widthwise: a bug of ours: {}\n", error.what());
     return kBug;

@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "cli/refuse_option.h"
 #include "quant/ptq_config_yaml.h"
 
@@ -49,35 +51,65 @@ void check_sources(const PtqRequest& r) {
   if (sources.size() > 1)
     refuse_option(list_names(sources), "exclude each other",
                   "keep one: where ranges come from is one of them");
-  const auto calibrates = given(
-      {{!r.calibration.data.empty(), "--calibration-data"}, {!r.stats_out.empty(), "--stats-out"}});
-  if (!calibrates.empty() && (r.dynamic || !r.stats_file.empty()))
-    refuse_option(list_names(calibrates), "is given, but ranges are not measured here",
-                  r.dynamic ? "leave it out, or --qe-dynamic" : "leave it out, or --qe-stats-file");
 }
 
-}  // namespace
-
-bool PtqRequest::any_quantizer_option() const {
-  return states_formats() || clip_acts || clip_n_stds;
+// Of all options together, wherever they come from.
+void check_calibration(const PtqRequest& r, const PtqOptions& options) {
+  const auto calibrates = given({{!r.calibration.data.empty(), "--calibration-data"},
+                                 {r.calibration.fraction.has_value(), "--qe-calibration"},
+                                 {!r.stats_out.empty(), "--stats-out"}});
+  if (calibrates.empty() || (!options.dynamic && options.statistics_file.empty())) return;
+  const std::string by =
+      r.config_file.empty()
+          ? options.dynamic ? "--qe-dynamic" : "--qe-stats-file"
+          : r.config_file + (options.dynamic ? "'s dynamic" : "'s model_activation_stats");
+  refuse_option(list_names(calibrates), "is given, but ranges are not measured here",
+                "leave it out, or " + by);
 }
 
-bool PtqRequest::states_formats() const {
-  return mode || mode_acts || mode_wts || bits_acts || bits_wts || bits_accum ||
-         !no_clip_layers.empty() || !no_quant_layers.empty() || per_channel || save_fp_weights ||
-         scale_approx_bits;
+// Options that would change nothing. Releases pass them over, as they did.
+void check_effect(const PtqOptions& options) {
+  const auto stated = [&](const auto& states) {
+    return std::any_of(options.overrides.begin(), options.overrides.end(),
+                       [&](const PatternOverride& entry) { return states(entry.settings); });
+  };
+  const bool clips = options.clip_acts != Clipping::kNone || stated([](const ModuleOverride& o) {
+                       return o.clip_acts.value_or(Clipping::kNone) != Clipping::kNone;
+                     });
+  if (!options.no_clip_layers.empty() && !clips)
+    refuse_option("--qe-no-clip-layers", "is given, but nothing is clipped",
+                  "add --qe-clip-acts, or leave it out");
+  const bool codes = options.bits_activations || stated([](const ModuleOverride& o) {
+                       return o.bits_activations && *o.bits_activations;
+                     });
+  if (codes) return;
+  const auto useless =
+      given({{options.clip_acts != Clipping::kNone, "--qe-clip-acts"},
+             {options.scale_approx_bits.has_value(), "--qe-scale-approx-bits"},
+             {!options.no_quant_layers.empty() && !options.bits_weights, "--qe-no-quant-layers"}});
+  if (!useless.empty())
+    refuse_option(list_names(useless), "is given, but activations are left in float",
+                  "leave it out, or give --qe-bits-acts");
 }
 
-PtqOptions ptq_options(const PtqRequest& r) {
-  check_sources(r);
-  if (!r.config_file.empty()) {
-    if (r.any_quantizer_option())
-      refuse_option("--qe-config-file", "is given, and options that it holds beside it",
-                    "state them in the file");
-    PtqOptions options = load_ptq_config(r.config_file);
-    check(options, r.config_file);
-    return options;
+void check_percentile(const PtqOptions& options) {
+  if (!(options.percentile > 0 && options.percentile <= 100))
+    refuse_option("--qe-percentile",
+                  fmt::format("is {}, allowed above 0 and up to 100", options.percentile),
+                  "99.99 is usual");
+  const auto is = [](const std::optional<Clipping>& clip) { return clip == Clipping::kPercentile; };
+  bool clips = options.clip_acts == Clipping::kPercentile;
+  for (const PatternOverride& entry : options.overrides) {
+    clips = clips || is(entry.settings.clip_acts);
+    for (const auto& [index, input] : entry.settings.input_overrides)
+      clips = clips || is(input.clip_acts);
   }
+  if (!clips)
+    refuse_option("--qe-percentile", "is given, but activations are not clipped by percentile",
+                  "add --qe-clip-acts percentile");
+}
+
+PtqOptions stated_options(const PtqRequest& r) {
   PtqOptions options;
   if (r.mode) options.mode_activations = options.mode_weights = mode_named(*r.mode, "--qe-mode");
   if (r.mode_acts) options.mode_activations = mode_named(*r.mode_acts, "--qe-mode-acts");
@@ -99,21 +131,46 @@ PtqOptions ptq_options(const PtqRequest& r) {
   options.scale_approx_bits = r.scale_approx_bits;
   options.statistics_file = r.stats_file;
   options.dynamic = r.dynamic;
-  check(options);
   return options;
 }
 
-ResolvedSettings resolve_modules(const PtqOptions& options, const ModuleNetwork& network,
-                                 Compat compat, const std::string& config_file) {
-  std::vector<Module> modules;
-  for (size_t i = 0; i < network.modules.size(); ++i)
-    modules.push_back({network.modules[i], module_type(network.network.layers[i])});
-  ResolvedSettings resolved = resolve(options, modules, compat, config_file);
-  for (size_t i = 0; i < network.modules.size(); ++i) {
-    if (moves_one_tensor(network.network.layers[i]))
-      resolved.modules[i].settings.bits_activations.reset();
+}  // namespace
+
+std::vector<std::string> PtqRequest::formats() const {
+  return given({{mode.has_value(), "--qe-mode"},
+                {mode_acts.has_value(), "--qe-mode-acts"},
+                {mode_wts.has_value(), "--qe-mode-wts"},
+                {bits_acts.has_value(), "--qe-bits-acts"},
+                {bits_wts.has_value(), "--qe-bits-wts"},
+                {bits_accum.has_value(), "--qe-bits-accum"},
+                {!no_clip_layers.empty(), "--qe-no-clip-layers"},
+                {!no_quant_layers.empty(), "--qe-no-quant-layers"},
+                {per_channel, "--qe-per-channel"},
+                {save_fp_weights, "--qe-save-fp-weights"},
+                {scale_approx_bits.has_value(), "--qe-scale-approx-bits"}});
+}
+
+std::vector<std::string> PtqRequest::settings() const {
+  std::vector<std::string> all = formats();
+  if (clip_acts) all.emplace_back("--qe-clip-acts");
+  if (clip_n_stds) all.emplace_back("--qe-clip-n-stds");
+  return all;
+}
+
+PtqOptions ptq_options(const PtqRequest& r) {
+  check_sources(r);
+  if (!r.config_file.empty() && !r.settings().empty())
+    refuse_option("--qe-config-file", "is given beside " + list_names(r.settings()),
+                  "state them in the file");
+  PtqOptions options = r.config_file.empty() ? stated_options(r) : load_ptq_config(r.config_file);
+  check(options, r.config_file);
+  check_calibration(r, options);
+  if (r.percentile) {
+    options.percentile = *r.percentile;
+    check_percentile(options);
   }
-  return resolved;
+  if (compat_of(r.compat) == Compat::kNone) check_effect(options);
+  return options;
 }
 
 std::string matched_text(const MatchedStatistics& matched, const std::string& file) {

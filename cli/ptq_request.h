@@ -6,9 +6,7 @@
 
 #include "cli/calibrate.h"
 #include "quant/match_statistics.h"
-#include "quant/module_network.h"
 #include "quant/ptq_options.h"
-#include "quant/ptq_resolve.h"
 
 namespace widthwise {
 
@@ -20,7 +18,7 @@ struct PtqRequest {
   std::optional<int> bits_acts, bits_wts;                // 0: float
   std::optional<int> bits_accum;
   std::optional<std::string> clip_acts;
-  std::optional<double> clip_n_stds;
+  std::optional<double> clip_n_stds, percentile;
   std::vector<std::string> no_clip_layers, no_quant_layers;
   bool per_channel = false, save_fp_weights = false;
   std::optional<int> scale_approx_bits;
@@ -29,19 +27,19 @@ struct PtqRequest {
   CalibrationData calibration;         // its fraction is --qe-calibration
   std::filesystem::path stats_out;     // of a calibration; empty: none
   std::filesystem::path settings_out;  // YAML of the resolved settings; empty: none
+  std::filesystem::path config_out;    // YAML of the options as a configuration file; empty: none
 
-  bool any_quantizer_option() const;  // beside calibration and outputs
-  bool states_formats() const;        // of these, all but the clipping of activations
+  // Names of the options that are given and state what a configuration file could, and of those
+  // among them that state formats: all but the clipping of activations.
+  std::vector<std::string> settings() const;
+  std::vector<std::string> formats() const;
 };
 
 // The options by themselves or as the configuration file has them, checked. Throws InputError for
 // unknown names and for combinations that mean nothing: two of statistics file, dynamic,
-// calibration and configuration file; a configuration file and options beside it.
+// calibration and configuration file; a configuration file and options beside it; but for the
+// releases, options without any effect.
 PtqOptions ptq_options(const PtqRequest& request);
-
-// What each layer of a network is quantized with; data movement has no settings of its own.
-ResolvedSettings resolve_modules(const PtqOptions& options, const ModuleNetwork& network,
-                                 Compat compat, const std::string& config_file);
 
 // What was found in a statistics file by its numbers, and what belongs to no layer.
 std::string matched_text(const MatchedStatistics& matched, const std::string& file);

@@ -10,8 +10,7 @@ namespace widthwise {
 
 // How codes are chosen beyond Distiller's options; an option that is empty was not given.
 struct MethodRequest {
-  std::string preset;  // "few-bits" (see calibrated_config()), or empty
-  std::optional<double> percentile;
+  std::string preset;                       // "few-bits" (see calibrated_config()), or empty
   std::optional<std::string> clip_weights;  // minmax, mse, percentile
   std::optional<double> weight_percentile;
   std::optional<std::string> rounding;  // nearest, gptq
@@ -22,13 +21,14 @@ struct MethodRequest {
   // labelled calibration inputs allow, or as wide as the energy per image of the multiply-
   // accumulates does.
   std::optional<double> points_lost, energy_budget_uj;
-  std::string cost_table = "horowitz_45nm";
+  std::string cost_table;  // empty: horowitz_45nm
 };
 
 struct QuantizeRequest {
   std::string network;      // float
   std::string accelerator;  // its operand bits and requantizer decide the formats; or empty
-  std::string data, labels, subset = "train";
+  std::string data, labels;
+  std::optional<std::string> subset;           // of an IDX folder; without: train
   std::filesystem::path preprocessing;         // empty: <network>.yaml
   std::optional<int64_t> images;               // for the ranges; 0: all. Spread over data by class
   bool per_tensor = false, symmetric = false;  // beside an accelerator; the first, a preset, too

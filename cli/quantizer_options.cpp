@@ -7,20 +7,27 @@ namespace {
 struct OptionGroup {
   CLI::App& verb;
   const char* heading;
+  CLI::Option* needed = nullptr;  // without which the others mean nothing
 
   template <class Value>
   CLI::Option* add(const char* names, Value& to, const char* text) const {
-    return verb.add_option(names, to, text)->group(heading);
+    return in_group(verb.add_option(names, to, text));
   }
-  void flag(const char* names, bool& to, const char* text) const {
-    verb.add_flag(names, to, text)->group(heading);
+  CLI::Option* flag(const char* names, bool& to, const char* text) const {
+    return in_group(verb.add_flag(names, to, text));
+  }
+
+ private:
+  CLI::Option* in_group(CLI::Option* option) const {
+    if (needed != nullptr) option->needs(needed);
+    return option->group(heading);
   }
 };
 
 }  // namespace
 
-void add_quantizer_options(CLI::App& verb, PtqRequest& r, QuantizerFor use) {
-  const OptionGroup group{verb, "Post-training quantization"};
+void add_quantizer_options(CLI::App& verb, PtqRequest& r, CLI::Option* quantize_eval) {
+  const OptionGroup group{verb, "Post-training quantization", quantize_eval};
   group.add("--compat", r.compat, "whose arithmetic: none, distiller-0.3, distiller-0.4")
       ->capture_default_str();
   group.add("--qe-mode,--qem", r.mode, "sym (default), sym_restr, asym_u, asym_s");
@@ -34,6 +41,8 @@ void add_quantizer_options(CLI::App& verb, PtqRequest& r, QuantizerFor use) {
       "--qe-clip-acts,--qeca", r.clip_acts,
       "ranges of activations: none (default), avg, n_std, gauss, laplace; percentile, kl, mse");
   group.add("--qe-clip-n-stds", r.clip_n_stds, "standard deviations of n_std");
+  group.add("--qe-percentile", r.percentile,
+            "% of the values inside, of --qe-clip-acts percentile; default 99.99");
   group.add("--qe-no-clip-layers,--qencl", r.no_clip_layers,
             "layers that are not clipped (regular expressions)");
   group.add("--qe-no-quant-layers,--qenql", r.no_quant_layers,
@@ -50,19 +59,25 @@ void add_quantizer_options(CLI::App& verb, PtqRequest& r, QuantizerFor use) {
   group.add("--qe-calibration", r.calibration.fraction,
             "measure ranges on this part of the calibration data, above 0, up to 1");
   group.add("--settings-out", r.settings_out, "YAML of every layer's settings and scales");
-  if (use == QuantizerFor::kFile) return;
-  group.add("--calibration-data", r.calibration.data, "measure ranges on this data first");
-  group.add("--calibration-subset", r.calibration.subset, "of a folder of IDX files")
-      ->capture_default_str();
-  group.add("--calibration-images", r.calibration.images, "so many; 0: all; default 1024");
-  group.add("--stats-out", r.stats_out, "YAML of what was measured");
+  group.add("--qe-config-out", r.config_out, "these options as a configuration file");
+  if (quantize_eval == nullptr) return;
+  const OptionGroup calibration{
+      verb, group.heading,
+      group.add("--calibration-data", r.calibration.data, "measure ranges on this data first")};
+  calibration.add(
+      "--calibration-labels", r.calibration.labels,
+      ".npy or .npz[:member] of an array's labels: classes that lie in order are spread");
+  calibration.add("--calibration-subset", r.calibration.subset,
+                  "of a folder of IDX files, default train");
+  calibration.add("--calibration-images", r.calibration.images, "so many; 0: all; default 1024");
+  calibration.add("--stats-out", r.stats_out, "YAML of what was measured");
 }
 
 void add_method_options(CLI::App& verb, MethodRequest& r) {
   const OptionGroup group{verb, "Few bits without training"};
   group.add("--preset", r.preset,
-            "few-bits: mse ranges, rounding gptq, bias correction, 8 bits for sums and both ends");
-  group.add("--qe-percentile", r.percentile, "% of values inside, of --qe-clip-acts percentile");
+            "few-bits: mse ranges, scales per channel, rounding gptq, bias correction, 8 bits for "
+            "sums and both ends (a configuration file states the first two itself)");
   group.add("--qe-clip-wts", r.clip_weights,
             "ranges of weights: minmax (default), mse, percentile");
   group.add("--qe-percentile-wts", r.weight_percentile, "% of weights inside");
@@ -77,7 +92,7 @@ void add_method_options(CLI::App& verb, MethodRequest& r) {
             "choose the widths of each layer: top-1 points to lose on labelled calibration inputs");
   group.add("--energy-budget-uj", r.energy_budget_uj,
             "or the energy of all multiply-accumulates of an image");
-  group.add("--cost-table", r.cost_table, "that energies are from");
+  group.add("--cost-table", r.cost_table, "that energies are from, default horowitz_45nm");
   group.flag("--signed-acts", r.signed_activations,
              "symmetric codes are signed behind a ReLU, too");
 }

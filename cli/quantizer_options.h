@@ -6,10 +6,10 @@
 
 namespace widthwise {
 
-// Distiller's options of post-training quantization, by their long and their short names. A file
-// takes its ranges from the verb's own data.
-enum class QuantizerFor { kEvaluation, kFile };
-void add_quantizer_options(CLI::App& verb, PtqRequest& request, QuantizerFor use);
+// Distiller's options of post-training quantization, by their long and their short names.
+// quantize_eval: of an evaluation, the flag that all of them need; null for a file, whose ranges
+// come from the verb's own data.
+void add_quantizer_options(CLI::App& verb, PtqRequest& request, CLI::Option* quantize_eval);
 
 // What came after Distiller.
 void add_method_options(CLI::App& verb, MethodRequest& request);

@@ -26,7 +26,7 @@ std::string beside(const fs::path& path) {
                     .where = "",
                     .field = "",
                     .problem = "cannot be written: " + reason,
-                    .fix = "name a folder that exists and that you may write to, with --out"});
+                    .fix = "name a folder that exists and that you may write to"});
 }
 
 // A file takes the place of the former one: that must be none, or a regular one.

@@ -113,6 +113,12 @@ void DataSet::check_range(int64_t first, int64_t count, std::span<const float> v
     throw std::logic_error("DataSet::read: inputs out of range");
 }
 
+[[noreturn]] static void refuse_subset(const DataFiles& files) {
+  refuse(files.path, "subset",
+         "'" + *files.subset + "' is stated, but no IDX files of that name are there",
+         "leave it out, or name a folder of IDX files and one of its subsets, such as train, t10k");
+}
+
 std::unique_ptr<DataSet> open_data_set(const DataFiles& files, const Preprocessing& preprocessing,
                                        const NetworkEnds& network) {
   std::error_code error;
@@ -120,15 +126,19 @@ std::unique_ptr<DataSet> open_data_set(const DataFiles& files, const Preprocessi
     if (!files.labels.empty())
       refuse(files.labels, "labels", "are given beside a folder, which brings its own",
              "leave them out, or give an array of inputs");
-    if (!holds_idx(files.path, files.subset))
+    const std::string subset = files.subset.value_or(files.usual_subset);
+    if (!holds_idx(files.path, subset)) {
+      if (files.subset) refuse_subset(files);
       return open_image_folder(files.path, preprocessing, network);
-    return std::make_unique<ImageData>(load_idx_set(files.path, files.subset, preprocessing.layout),
+    }
+    return std::make_unique<ImageData>(load_idx_set(files.path, subset, preprocessing.layout),
                                        preprocessing, network);
   }
   if (!files.path.ends_with(".npy") && !files.path.ends_with(".npz") &&
       files.path.find(".npz:") == std::string::npos)
     refuse(files.path, "", "is neither a folder nor a .npy or .npz",
            "give a folder with IDX files or with images by class, a .npy, a .npz or .npz:<member>");
+  if (files.subset) refuse_subset(files);
   NpyArray array = load_input_array(files.path, preprocessing.layout);
   if (array.dtype == npy_dtype<uint8_t>())
     return std::make_unique<ImageData>(image_set(std::move(array), files.path, files.labels),

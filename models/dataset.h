@@ -1,6 +1,7 @@
 #pragma once
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -40,8 +41,10 @@ class DataSet {
 //   <file>.npy, <file>.npz, <file>.npz:<member>: an array of inputs; unsigned bytes are images
 struct DataFiles {
   std::string path;
-  std::string labels = {};      // .npy or .npz of an array's labels; empty: none
-  std::string subset = "t10k";  // of an IDX folder
+  std::string labels = {};  // .npy or .npz of an array's labels; empty: none
+  // Of an IDX folder; one that is stated is refused for other data.
+  std::optional<std::string> subset = {};
+  std::string usual_subset = "t10k";
 };
 
 // Opens the data and checks that it fits the network, before any of it is used. Throws InputError.

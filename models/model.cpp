@@ -7,9 +7,11 @@
 
 namespace widthwise {
 
-Model load_network(const std::filesystem::path& path) {
+Model load_network(const std::filesystem::path& path) { return network_of(load_graph(path)); }
+
+Model network_of(const Graph& graph) {
   Model model;
-  model.graph = fold(load_graph(path));
+  model.graph = fold(graph);
   model.network = lower(model.graph);
   return model;
 }

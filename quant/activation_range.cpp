@@ -4,8 +4,8 @@
 #include <cmath>
 #include <limits>
 #include <numbers>
-
-#include "core/error.h"
+#include <stdexcept>
+#include <string>
 
 namespace widthwise {
 namespace {
@@ -43,7 +43,7 @@ double quantile(const Histogram& h, double share) {
 Histogram of_magnitudes(const Histogram& h) {
   Histogram out{0, std::max(std::abs(h.low), std::abs(h.high)), {}};
   out.counts.resize(h.counts.size());
-  const double bins_per_unit = static_cast<double>(h.counts.size()) / out.high;
+  const double bins_per_unit = out.high > 0 ? static_cast<double>(h.counts.size()) / out.high : 0;
   for (size_t bin = 0; bin < h.counts.size(); ++bin) {
     const auto to = static_cast<size_t>(std::abs(middle(h, bin)) * bins_per_unit);
     out.counts[std::min(to, out.counts.size() - 1)] += h.counts[bin];
@@ -53,11 +53,9 @@ Histogram of_magnitudes(const Histogram& h) {
 
 class RangeFinder {
  public:
-  RangeFinder(const std::string& tensor, const TensorStatistics& statistics,
-              const ActivationRange& choice, IntegerFormat format, Symmetry symmetry,
-              bool power_of_two)
-      : tensor_(tensor),
-        s_(statistics),
+  RangeFinder(const TensorStatistics& statistics, const ActivationRange& choice,
+              IntegerFormat format, Symmetry symmetry, bool power_of_two)
+      : s_(statistics),
         choice_(choice),
         format_(format),
         symmetry_(symmetry),
@@ -78,12 +76,8 @@ class RangeFinder {
   template <class T>
   const T& known(const std::optional<T>& value, const char* what) const {
     if (value) return *value;
-    throw InputError({.file = "",
-                      .where = "statistics",
-                      .field = "tensor '" + tensor_ + "'",
-                      .problem = std::string("has no ") + what + ", which '" +
-                                 clipping_name(choice_.clipping) + "' needs",
-                      .fix = "calibrate this network again, with histograms"});
+    throw std::invalid_argument(std::string("have no ") + what + ", which '" +
+                                clipping_name(choice_.clipping) + "' needs");
   }
 
   RealRange unlimited() const {
@@ -193,7 +187,6 @@ class RangeFinder {
     return real(low, high);
   }
 
-  const std::string& tensor_;
   const TensorStatistics& s_;
   const ActivationRange& choice_;
   IntegerFormat format_;
@@ -273,10 +266,9 @@ int64_t kl_bins(std::span<const int64_t> counts, int64_t codes) {
   return best;
 }
 
-RealRange activation_range(const std::string& tensor, const TensorStatistics& statistics,
-                           const ActivationRange& choice, IntegerFormat format, Symmetry symmetry,
-                           bool power_of_two_scale) {
-  return RangeFinder(tensor, statistics, choice, format, symmetry, power_of_two_scale).run();
+RealRange activation_range(const TensorStatistics& statistics, const ActivationRange& choice,
+                           IntegerFormat format, Symmetry symmetry, bool power_of_two_scale) {
+  return RangeFinder(statistics, choice, format, symmetry, power_of_two_scale).run();
 }
 
 }  // namespace widthwise

@@ -26,10 +26,9 @@ double optimal_clipping(Clipping clipping, int bits, bool half);
 //                    the least Kullback-Leibler divergence
 //                    (Migacz, "8-bit inference with TensorRT", GTC 2017)
 //   kMse             ends whose codes have the least squared error over the histogram
-// Throws InputError, naming the tensor, where the statistics lack what the method needs.
-RealRange activation_range(const std::string& tensor, const TensorStatistics& statistics,
-                           const ActivationRange& choice, IntegerFormat format, Symmetry symmetry,
-                           bool power_of_two_scale);
+// Throws std::invalid_argument that says what the statistics lack.
+RealRange activation_range(const TensorStatistics& statistics, const ActivationRange& choice,
+                           IntegerFormat format, Symmetry symmetry, bool power_of_two_scale);
 
 // Sum over the histogram of (x - real(code(x)))^2, x being the bins' middles. The first bin of
 // values from 0 on is at 0: most of a ReLU's are.

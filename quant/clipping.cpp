@@ -16,7 +16,7 @@ constexpr Factors kGaussFactors = {1.24, 1.71, 2.15, 2.55, 2.93, 3.28, 3.61, 3.9
 constexpr Factors kGaussHalfFactors = {1.71, 2.15, 2.55, 2.93, 3.28, 3.61, 3.92, 4.2};
 
 double known(const std::optional<double>& value, const char* name) {
-  if (!value) throw std::invalid_argument(std::string("has no ") + name);
+  if (!value) throw std::invalid_argument(std::string("have no ") + name);
   return *value;
 }
 

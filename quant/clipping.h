@@ -11,8 +11,9 @@ namespace widthwise {
 // none of its (see quant/quantize.h).
 struct ClippingChoice {
   Clipping clipping = Clipping::kNone;
-  double n_stds = 0;        // of kNStd, > 0
-  bool half_range = false;  // a ReLU follows: kGauss and kLaplace of asymmetric modes
+  double n_stds = 0;          // of kNStd, > 0
+  bool half_range = false;    // a ReLU follows: kGauss and kLaplace of asymmetric modes
+  double percentile = 99.99;  // of kPercentile, % of the values inside
   // Of weights, per channel: gauss and laplace of asymmetric modes begin at the mean of the
   // samples' minima, not at the least. (There is one range all the same.)
   bool per_channel = false;

@@ -1,12 +1,23 @@
 #include "quant/linear_layer.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <cmath>
+#include <stdexcept>
 
 #include "quant/activation_range.h"
 
 namespace widthwise {
 namespace {
+
+// Of values that a scale of 1 would make zeros or endless codes of.
+void check_width(const RealRange& range) {
+  const float width = std::max(std::abs(range.low), std::abs(range.high));
+  if (width > 0 && !std::isnormal(width))
+    throw std::invalid_argument(
+        fmt::format("make the range {} to {}, too narrow for float32", range.low, range.high));
+}
 
 LinearQuantization with_scale(const ActivationSettings& s, const RealRange& range) {
   LinearScale scale = scale_of_range(range, s.bits, s.mode, s.compat);
@@ -38,12 +49,17 @@ int64_t accumulator_code(float value, int bits) {
 LinearQuantization activation_quantization(const ActivationSettings& settings,
                                            const TensorStatistics& statistics) {
   const ActivationSettings s = without_sign(settings, statistics.min);
-  if (s.clip.clipping <= Clipping::kLaplace)
-    return with_scale(s, clipped_range(statistics, s.clip, s.bits, s.mode));
-  const CodeRange codes = code_range(s.bits, s.mode, s.compat);
-  const IntegerFormat format{s.bits, codes.q_min < 0};
-  return with_scale(s, activation_range("", statistics, {.clipping = s.clip.clipping}, format,
-                                        symmetry_of(s.mode), false));
+  RealRange range;
+  if (s.clip.clipping <= Clipping::kLaplace) {
+    range = clipped_range(statistics, s.clip, s.bits, s.mode);
+  } else {
+    const IntegerFormat format{s.bits, code_range(s.bits, s.mode, s.compat).q_min < 0};
+    range =
+        activation_range(statistics, {.clipping = s.clip.clipping, .percentile = s.clip.percentile},
+                         format, symmetry_of(s.mode), false);
+  }
+  check_width(range);
+  return with_scale(s, range);
 }
 
 LinearQuantization activation_quantization(const ActivationSettings& settings,

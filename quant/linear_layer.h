@@ -27,8 +27,8 @@ struct ActivationSettings {
 };
 // Static, and of a tensor [samples, ...] at hand. The zero point stays that of the exact scale.
 // Compat::kNone: what is never negative has unsigned codes in symmetric modes, too, with zero point
-// 0; statistics with a histogram may be clipped by kPercentile (99.99 %), kKl and kMse, too, which
-// throw InputError without one.
+// 0; statistics with a histogram may be clipped by kPercentile, kKl and kMse, too. Throws
+// std::invalid_argument that says what the statistics lack, or that they make no range.
 LinearQuantization activation_quantization(const ActivationSettings& settings,
                                            const TensorStatistics& statistics);
 LinearQuantization activation_quantization(const ActivationSettings& settings,

@@ -1,5 +1,7 @@
 #include "quant/linear_quantization.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <cmath>
 #include <stdexcept>
@@ -61,7 +63,7 @@ CodeRange code_range(int bits, QuantizationMode mode, Compat) {
 
 LinearScale scale_of_range(const RealRange& range, int bits, QuantizationMode mode, Compat compat) {
   if (!std::isfinite(range.low) || !std::isfinite(range.high) || range.low > range.high)
-    throw std::invalid_argument("scale_of_range: not a range");
+    throw std::invalid_argument(fmt::format("make no range: {} to {}", range.low, range.high));
   const float n = steps(bits, mode, compat);
   const bool symmetric = is_symmetric(mode);
   const float low = std::min(range.low, 0.0F), high = std::max(range.high, 0.0F);
@@ -69,7 +71,7 @@ LinearScale scale_of_range(const RealRange& range, int bits, QuantizationMode mo
   LinearScale result;
   if (width != 0) {
     const float reciprocal = 1 / width;
-    result.scale = reciprocal * n;
+    if (std::isfinite(reciprocal * n)) result.scale = reciprocal * n;
   }
   if (!symmetric) {
     result.zero_point = std::nearbyint(result.scale * low);

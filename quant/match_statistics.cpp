@@ -38,13 +38,13 @@ class Matcher {
     for (size_t i = 0; i < network_.layers.size(); ++i) match(i);
     result_.unused.assign(unused_.begin(), unused_.end());
     if (!result_.statistics.empty()) return std::move(result_);
-    throw InputError(
-        {.file = file_,
-         .where = "statistics",
-         .field = "layers",
-         .problem = fmt::format("are {}; the network '{}' has {}", list_names(result_.unused),
-                                network_.name, list_names(result_.modules)),
-         .fix = "collect the statistics of this network"});
+    throw InputError({.file = file_,
+                      .where = "statistics",
+                      .field = "layers",
+                      .problem = fmt::format("are {}; the network '{}' has {}",
+                                             read_.empty() ? "none" : list_names(result_.unused),
+                                             network_.name, list_names(result_.modules)),
+                      .fix = "collect the statistics of this network"});
   }
 
  private:

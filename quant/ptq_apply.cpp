@@ -83,7 +83,8 @@ ResolvedModule by_options(const PtqOptions& options, const Module& module) {
   s.mode_weights = options.mode_weights;
   s.clip = {.clipping = options.clip_acts,
             .n_stds = options.clip_n_stds,
-            .half_range = options.clip_half_range};
+            .half_range = options.clip_half_range,
+            .percentile = options.percentile};
   s.per_channel = weights && options.per_channel;
   s.approximate_bits = options.scale_approx_bits;
   s.input_fallback = options.inputs_quant_auto_fallback;
@@ -123,7 +124,8 @@ void apply(const ModuleOverride& stated, const PtqOptions& options, Compat compa
       own.mode = input.mode;
       // What is not stated is as the output's, but never of a half range.
       own.clip = ClippingChoice{.clipping = input.clip_acts.value_or(s.clip.clipping),
-                                .n_stds = input.clip_n_stds.value_or(s.clip.n_stds)};
+                                .n_stds = input.clip_n_stds.value_or(s.clip.n_stds),
+                                .percentile = s.clip.percentile};
     }
   }
   if (stated.make_identity.value_or(false) && takes("make_identity"))
@@ -151,12 +153,40 @@ void check(const ResolvedModule& module, const std::string& file) {
              "add it, such as clip_n_stds: 2.5");
   };
   check_clip(s.clip, s.bits_activations, "");
+  const auto check_mode = [&](QuantizationMode mode, std::optional<int> bits, const char* what) {
+    if (mode == QuantizationMode::kSymmetricRestricted && bits == 1)
+      refuse(module.module, file, std::string("bits_") + what,
+             "is 1, of which sym_restr has the code 0 alone",
+             "take 2 bits or more, or another mode");
+  };
+  check_mode(s.mode_activations, s.bits_activations, "activations");
+  if (has_weights(module.module.type)) check_mode(s.mode_weights, s.bits_weights, "weights");
   if (!s.bits_activations) return;
   for (const auto& [index, input] : s.inputs) {
     if (input.clip)
       check_clip(*input.clip, input.bits ? input.bits : s.bits_activations,
                  fmt::format("input_overrides.{}.", index));
   }
+}
+
+void check_stated(const ResolvedModule& module, const std::string& file) {
+  const ModuleSettings& s = module.settings;
+  if (!s.bits_activations || module.no_clip) return;
+  const auto clips_by = [&](auto&&... clippings) {
+    const auto is = [&](const ClippingChoice& clip) {
+      return ((clip.clipping == clippings) || ...);
+    };
+    return is(s.clip) || std::any_of(s.inputs.begin(), s.inputs.end(), [&](const auto& input) {
+             return input.second.clip && is(*input.second.clip);
+           });
+  };
+  if (module.stated.clip_n_stds && !clips_by(Clipping::kNStd))
+    refuse(module.module, file, "clip_n_stds", "is given, but clip_acts is not N_STD",
+           "add clip_acts: N_STD, or leave it out");
+  if (module.stated.clip_half_range.value_or(false) &&
+      !clips_by(Clipping::kGauss, Clipping::kLaplace))
+    refuse(module.module, file, "clip_half_range",
+           "is given, but clip_acts is neither GAUSS nor LAPLACE, which have one", "leave it out");
 }
 
 }  // namespace widthwise

@@ -18,5 +18,7 @@ void apply(const ModuleOverride& stated, const PtqOptions& options, Compat compa
 
 // Refuses settings of a module that contradict each other.
 void check(const ResolvedModule& module, const std::string& file);
+// Refuses what an override states of a module without any effect.
+void check_stated(const ResolvedModule& module, const std::string& file);
 
 }  // namespace widthwise

@@ -213,7 +213,11 @@ PtqOptions read_ptq_config(std::string_view yaml, const std::string& file) {
       if (!type)
         reader.parts().refuse(component.second.Mark(), field + ".class", "is missing",
                               fmt::format("add class: {}", kClass));
-      if (found || reader.parts().word(type, field + ".class") != kClass) continue;
+      if (reader.parts().word(type, field + ".class") != kClass) continue;
+      if (found)
+        reader.parts().refuse(component.second.Mark(), field,
+                              fmt::format("is a second component of class {}", kClass),
+                              "keep one of them");
       found = read_quantizer(reader, component.second, field);
     }
   }

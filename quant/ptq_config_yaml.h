@@ -8,7 +8,7 @@ namespace widthwise {
 
 // Distiller's configuration file (--qe-config-file):
 //   <section>: {<component>: {class: PostTrainLinearQuantizer, bits_activations: 8, ...}}
-// of which the first component of that class counts; a section `policies` is passed over. Beyond
+// with one component of that class; a section `policies` is passed over. Beyond
 // Distiller: clippings PERCENTILE, KL and MSE, and the keys no_clip_layers, no_quant_layers and
 // dynamic. `file` is named in messages. Throws InputError with line, key and the known keys.
 PtqOptions read_ptq_config(std::string_view yaml, const std::string& file);

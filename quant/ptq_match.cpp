@@ -2,12 +2,13 @@
 
 #include <fmt/format.h>
 
+#include <stdexcept>
+
 #include "core/error.h"
 
 namespace widthwise {
 namespace {
 
-// std::regex recurses once per character and state.
 constexpr size_t kMaxCharacters = 1000;
 
 }  // namespace
@@ -38,10 +39,10 @@ PatternMatcher::PatternMatcher(std::vector<NamePattern> patterns, Compat compat,
   if (compat_ != Compat::kNone && !patterns_.empty()) joined_ = compile(joined, 0);
 }
 
-std::regex PatternMatcher::compile(const std::string& expression, size_t pattern) const {
+boost::regex PatternMatcher::compile(const std::string& expression, size_t pattern) const {
   try {
-    return std::regex(expression, std::regex::ECMAScript);
-  } catch (const std::regex_error& error) {
+    return boost::regex(expression);
+  } catch (const boost::regex_error& error) {
     refuse(pattern, fmt::format("is no regular expression: {}", error.what()),
            "write special characters with a backslash, such as \\. and \\[");
   }
@@ -57,16 +58,20 @@ void PatternMatcher::refuse(size_t pattern, const std::string& problem, const st
                     .fix = fix});
 }
 
+void PatternMatcher::refuse_costly(size_t pattern, const std::string& name) const {
+  refuse(pattern, fmt::format("takes too many steps to compare with '{}'", name),
+         "write a simpler pattern, without a repetition inside of a repetition");
+}
+
 bool PatternMatcher::matches(size_t pattern, const std::string& name) const {
   if (patterns_[pattern].pattern == name) return true;
   if (name.size() > kMaxCharacters)
     refuse(pattern, fmt::format("would be compared with a name of {} characters", name.size()),
            "shorten the layer's name");
   try {
-    return std::regex_match(name, each_[pattern]);
-  } catch (const std::regex_error& error) {
-    refuse(pattern, fmt::format("is too costly to compare with '{}': {}", name, error.what()),
-           "write a simpler pattern");
+    return boost::regex_match(name, each_[pattern]);
+  } catch (const std::runtime_error&) {  // Boost.Regex counts its steps
+    refuse_costly(pattern, name);
   }
 }
 
@@ -82,13 +87,17 @@ std::optional<size_t> PatternMatcher::decides(const std::string& name) const {
     }
     return std::nullopt;
   }
-  std::smatch groups;
-  if (patterns_.empty() ||
-      !std::regex_search(name, groups, joined_, std::regex_constants::match_continuous))
-    return std::nullopt;
-  size_t group = 1;
-  while (group < groups.size() && !groups[group].matched) ++group;
-  const size_t pattern = group - 1;
+  boost::smatch groups;
+  try {
+    if (patterns_.empty() ||
+        !boost::regex_search(name, groups, joined_, boost::regex_constants::match_continuous))
+      return std::nullopt;
+  } catch (const std::runtime_error&) {
+    refuse_costly(0, name);
+  }
+  int group = 1;
+  while (static_cast<size_t>(group) < groups.size() && !groups[group].matched) ++group;
+  const auto pattern = static_cast<size_t>(group - 1);
   if (pattern >= patterns_.size())
     refuse(patterns_.size() - 1,
            fmt::format("is the last of {} patterns, but '{}' is matched by capture group {}: "

@@ -1,6 +1,6 @@
 #pragma once
+#include <boost/regex.hpp>
 #include <optional>
-#include <regex>
 #include <string>
 #include <vector>
 
@@ -8,7 +8,7 @@
 
 namespace widthwise {
 
-// A regular expression of module names (ECMAScript's), and where messages find it.
+// A regular expression of module names (Perl's, by Boost.Regex), and where messages find it.
 struct NamePattern {
   std::string pattern;
   std::string field;  // "overrides.conv.*", "--qe-no-clip-layers"
@@ -39,14 +39,15 @@ class PatternMatcher {
                            const std::string& key = "") const;
 
  private:
-  std::regex compile(const std::string& expression, size_t pattern) const;
+  [[noreturn]] void refuse_costly(size_t pattern, const std::string& name) const;
+  boost::regex compile(const std::string& expression, size_t pattern) const;
 
   std::vector<NamePattern> patterns_;
   Compat compat_;
   std::string file_;
   std::vector<bool> empty_;
-  std::vector<std::regex> each_;
-  std::regex joined_;
+  std::vector<boost::regex> each_;
+  boost::regex joined_;
 };
 
 }  // namespace widthwise

@@ -13,6 +13,11 @@ class Checker {
  public:
   explicit Checker(const std::string& file) : file_(file) {}
 
+  // A setting's name: of an option, or of a key in a file.
+  std::string name(const char* option, const char* key) const {
+    return file_.empty() ? option : key;
+  }
+
   // Where following fields stand, and what their names begin with.
   void enter(const std::string& where, const std::string& prefix) {
     where_ = where;
@@ -42,7 +47,9 @@ class Checker {
 };
 
 constexpr const char* kFloatFix = "give the bits of a code; 0 (null in a file) leaves float";
-constexpr const char* kApproximateFix = "float32 holds multipliers of up to 23 bits";
+constexpr const char* kApproximateFix =
+    "of 1 bit a multiplier may be 0, and float32 holds up to 23 bits";
+constexpr int kLeastApproximateBits = 2;
 
 void check_override(Checker& check, const PatternOverride& entry) {
   check.enter(entry.line == 0 ? "" : fmt::format("line {}", entry.line),
@@ -56,7 +63,7 @@ void check_override(Checker& check, const PatternOverride& entry) {
   if (const auto bits = given(o.bits_weights)) check.bits("bits_weights", *bits, 1, 16, kFloatFix);
   if (const auto bits = given(o.bits_bias)) check.bits("bits_bias", *bits, 1, 32, kFloatFix);
   if (const auto bits = given(o.scale_approx_mult_bits))
-    check.bits("scale_approx_mult_bits", *bits, 1, 23, kApproximateFix);
+    check.bits("scale_approx_mult_bits", *bits, kLeastApproximateBits, 23, kApproximateFix);
   if (const auto bits = given(o.fpq_module)) check.fpq("fpq_module", *bits);
   if (o.clip_n_stds) check.n_stds("clip_n_stds", *o.clip_n_stds);
   for (const auto& [index, input] : o.input_overrides) {
@@ -86,38 +93,47 @@ std::vector<std::string> given_keys(const ModuleOverride& settings) {
 
 void check(const PtqOptions& options, const std::string& file) {
   Checker check(file);
+  const std::string clip_acts = check.name("--qe-clip-acts", "clip_acts"),
+                    clip_n_stds = check.name("--qe-clip-n-stds", "clip_n_stds");
   if (options.bits_activations)
-    check.bits("--qe-bits-acts", *options.bits_activations, 1, 16, kFloatFix);
-  if (options.bits_weights) check.bits("--qe-bits-wts", *options.bits_weights, 1, 16, kFloatFix);
-  check.bits("--qe-bits-accum", options.bits_accum, 2, 32, "give the accumulator's width");
+    check.bits(check.name("--qe-bits-acts", "bits_activations"), *options.bits_activations, 1, 16,
+               kFloatFix);
+  if (options.bits_weights)
+    check.bits(check.name("--qe-bits-wts", "bits_parameters"), *options.bits_weights, 1, 16,
+               kFloatFix);
+  check.bits(check.name("--qe-bits-accum", "bits_accum"), options.bits_accum, 2, 32,
+             "give the accumulator's width");
   if (options.scale_approx_bits)
-    check.bits("--qe-scale-approx-bits", *options.scale_approx_bits, 1, 23, kApproximateFix);
+    check.bits(check.name("--qe-scale-approx-bits", "scale_approx_mult_bits"),
+               *options.scale_approx_bits, kLeastApproximateBits, 23, kApproximateFix);
   if (options.fpq_module) check.fpq("fpq_module", *options.fpq_module);
 
   const bool aciq =
       options.clip_acts == Clipping::kGauss || options.clip_acts == Clipping::kLaplace;
   if (aciq && options.bits_activations && *options.bits_activations > 8)
-    check.refuse("--qe-clip-acts",
+    check.refuse(clip_acts,
                  fmt::format("is {} with {} bits, which it knows factors of up to 8 for",
                              clipping_name(options.clip_acts), *options.bits_activations),
-                 "take --qe-bits-acts 8, or clip with none, avg or n_std");
+                 "take 8 bits, or clip with none, avg or n_std");
   bool n_std = options.clip_acts == Clipping::kNStd;
   if (n_std && options.clip_n_stds == 0)
-    check.refuse("--qe-clip-n-stds", "is missing, which --qe-clip-acts n_std takes",
-                 "add it, such as --qe-clip-n-stds 2.5");
+    check.refuse(clip_n_stds, "is missing, which clipping with n_std takes",
+                 "add it; 2.5 is usual");
   if (options.clip_n_stds != 0) {
-    check.n_stds("--qe-clip-n-stds", options.clip_n_stds);
+    check.n_stds(clip_n_stds, options.clip_n_stds);
     for (const PatternOverride& entry : options.overrides) {
       n_std = n_std || entry.settings.clip_acts == Clipping::kNStd;
       for (const auto& [index, input] : entry.settings.input_overrides)
         n_std = n_std || input.clip_acts == Clipping::kNStd;
     }
     if (!n_std)
-      check.refuse("--qe-clip-n-stds", "is given, but nothing is clipped with n_std",
-                   "add --qe-clip-acts n_std, or leave it out");
+      check.refuse(clip_n_stds, "is given, but nothing is clipped with n_std",
+                   "clip with n_std, or leave it out");
   }
   if (options.dynamic && !options.statistics_file.empty())
-    check.refuse("--qe-dynamic", "is given beside --qe-stats-file", "keep one of them");
+    check.refuse(check.name("--qe-dynamic", "dynamic"),
+                 "is given beside " + check.name("--qe-stats-file", "model_activation_stats"),
+                 "keep one of them");
   if (options.also_clip_weights)
     check.refuse("also_clip_weights", "is not carried out: weights keep their whole range",
                  "leave it out");

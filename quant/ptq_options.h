@@ -82,7 +82,8 @@ struct PtqOptions {
   QuantizationMode mode_activations = QuantizationMode::kSymmetric;
   QuantizationMode mode_weights = QuantizationMode::kSymmetric;
   Clipping clip_acts = Clipping::kNone;
-  double clip_n_stds = 0;  // 0: not given
+  double clip_n_stds = 0;     // 0: not given
+  double percentile = 99.99;  // of the clipping PERCENTILE; no key of files
   bool clip_half_range = false;
   bool per_channel = false;
   std::optional<int> scale_approx_bits = {};
@@ -98,7 +99,8 @@ struct PtqOptions {
 };
 
 // Throws InputError for what means nothing, or is not carried out. `file` is the one that the
-// options were read from, if any; fields are named as on the command line, or by the override.
+// options were read from, if any: fields are named by its keys, and as on the command line without
+// one.
 void check(const PtqOptions& options, const std::string& file = "");
 
 }  // namespace widthwise

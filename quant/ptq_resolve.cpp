@@ -142,7 +142,10 @@ ResolvedSettings resolve(const PtqOptions& options, const std::vector<Module>& m
   ResolvedSettings result = compat == Compat::kNone
                                 ? PlainResolution(options, modules, file).run()
                                 : resolve_as_distiller(options, modules, compat, file);
-  for (const ResolvedModule& module : result.modules) check(module, file);
+  for (const ResolvedModule& module : result.modules) {
+    check(module, file);
+    if (compat == Compat::kNone) check_stated(module, file);
+  }
   return result;
 }
 

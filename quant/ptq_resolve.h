@@ -26,6 +26,7 @@ struct ResolvedModule {
   std::optional<int> bits_bias;        // as Distiller lists it; the accumulator's bits count
   std::optional<std::string> matched;  // the pattern of overrides that decided
   std::optional<std::string> no_clip, no_quant;  // the pattern of those lists
+  std::optional<std::string> joins;              // a ReLU: the layer that it is part of
   ModuleOverride stated;                         // by `matched`
 };
 

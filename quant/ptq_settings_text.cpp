@@ -13,11 +13,13 @@ namespace widthwise {
 namespace {
 
 using Row = std::array<std::string, 11>;
+constexpr size_t kFileColumns = 8;  // before the datapath's
 
 std::string bits_text(std::optional<int> bits) { return bits ? fmt::format("{}", *bits) : "float"; }
 
 std::string clip_text(const ClippingChoice& clip) {
   std::string text = clipping_name(clip.clipping);
+  if (clip.clipping == Clipping::kPercentile) text += fmt::format(" {}", clip.percentile);
   if (clip.clipping == Clipping::kNStd) text += fmt::format(" {}", clip.n_stds);
   return clip.half_range ? text + " half" : text;
 }
@@ -47,13 +49,20 @@ std::string matched_text(const ResolvedModule& m) {
 
 Row row(const ResolvedModule& m) {
   const ModuleSettings& s = m.settings;
+  if (m.joins) {
+    Row joined;
+    joined.fill("-");
+    joined[0] = m.module.name;
+    joined[1] = m.module.type;
+    joined[2] = "joins " + *m.joins;
+    return joined;
+  }
   const bool weights = has_weights(m.module.type);
   return {m.module.name,
           m.module.type,
           matched_text(m),
           bits_text(s.bits_activations),
           weights ? bits_text(s.bits_weights) : "-",
-          weights ? fmt::format("{}", s.accumulator_bits) : "-",
           weights && s.mode_weights != s.mode_activations
               ? fmt::format("{}/{}", mode_name(s.mode_activations), mode_name(s.mode_weights))
               : mode_name(s.mode_activations),
@@ -61,6 +70,7 @@ Row row(const ResolvedModule& m) {
           !weights        ? "-"
           : s.per_channel ? "yes"
                           : "no",
+          weights ? fmt::format("{}", s.accumulator_bits) : "-",
           s.approximate_bits ? fmt::format("{}", *s.approximate_bits) : "-",
           inputs_text(s)};
 }
@@ -80,6 +90,7 @@ void bits_item(YAML::Emitter& yaml, const char* key, std::optional<int> bits) {
 
 void module_items(YAML::Emitter& yaml, const ResolvedModule& m) {
   const ModuleSettings& s = m.settings;
+  if (m.joins) return item(yaml, "joins", *m.joins);
   bits_item(yaml, "bits_activations", s.bits_activations);
   bits_item(yaml, "bits_weights", s.bits_weights);
   bits_item(yaml, "bits_bias", m.bits_bias);
@@ -91,6 +102,8 @@ void module_items(YAML::Emitter& yaml, const ResolvedModule& m) {
   item(yaml, "clip_acts", clipping_word(s.clip.clipping));
   if (s.clip.clipping == Clipping::kNStd)
     item(yaml, "clip_n_stds", fmt::format("{}", s.clip.n_stds));
+  if (s.clip.clipping == Clipping::kPercentile)
+    item(yaml, "clip_percentile", fmt::format("{}", s.clip.percentile));
   item(yaml, "clip_half_range", s.clip.half_range);
   item(yaml, "per_channel_wts", s.per_channel);
   bits_item(yaml, "scale_approx_mult_bits", s.approximate_bits);
@@ -115,6 +128,8 @@ void scale_items(YAML::Emitter& yaml, const std::string& name, const LinearQuant
   };
   list("_scale", &LinearScale::scale);
   list("_zero_point", &LinearScale::zero_point);
+  yaml << YAML::Key << name + "_codes" << YAML::Value << YAML::Flow << YAML::BeginSeq
+       << fmt::format("{}", q.codes.q_min) << fmt::format("{}", q.codes.q_max) << YAML::EndSeq;
 }
 
 template <class Value, class Text>
@@ -169,9 +184,9 @@ void module_entries(YAML::Emitter& yaml, const ResolvedSettings& settings) {
 
 }  // namespace
 
-std::string settings_text(const ResolvedSettings& settings) {
-  std::vector<Row> rows = {{"layer", "type", "matched by", "acts", "wts", "accum", "mode", "clip",
-                            "per channel", "approx", "inputs"}};
+std::string settings_text(const ResolvedSettings& settings, SettingsOf of) {
+  std::vector<Row> rows = {{"layer", "type", "matched by", "acts", "wts", "mode", "clip",
+                            "per channel", "accum", "approx", "inputs"}};
   for (const ResolvedModule& module : settings.modules) rows.push_back(row(module));
   std::array<size_t, std::tuple_size_v<Row>> widths{};
   for (const Row& cells : rows) {
@@ -180,7 +195,8 @@ std::string settings_text(const ResolvedSettings& settings) {
   std::string text;
   for (const Row& cells : rows) {
     std::string line;
-    for (size_t i = 0; i < cells.size(); ++i) line += fmt::format("{:<{}}  ", cells[i], widths[i]);
+    const size_t columns = of == SettingsOf::kFile ? kFileColumns : cells.size();
+    for (size_t i = 0; i < columns; ++i) line += fmt::format("{:<{}}  ", cells[i], widths[i]);
     text += line.substr(0, line.find_last_not_of(' ') + 1) + "\n";
   }
   if (!settings.without_effect.empty())

@@ -6,13 +6,16 @@
 
 namespace widthwise {
 
+// Of a run, or of a network file, which states neither accumulators nor requantizers.
+enum class SettingsOf { kRun, kFile };
 // A table with a line for each layer: what it is, which pattern decided, and what it is quantized
 // with. Below it, patterns without effect.
-std::string settings_text(const ResolvedSettings& settings);
+std::string settings_text(const ResolvedSettings& settings, SettingsOf of = SettingsOf::kRun);
 
 // The same in the manner of Distiller's layer_quant_params.yaml: an entry for each layer and, with
-// the quantized network that came of it, scales and zero points of outputs and weights under
-// linear_quant_params; as there, scale multiplies (quant/linear_quantization.h).
+// the quantized network that came of it, scales, zero points and least and greatest code of
+// outputs and weights under linear_quant_params; as there, scale multiplies
+// (quant/linear_quantization.h).
 std::string settings_yaml(const ResolvedSettings& settings,
                           const DistillerNetwork* network = nullptr);
 

@@ -31,6 +31,19 @@ float power_of_two_step(float value, IntegerFormat format) {
   return step;
 }
 
+void check_ranges(const QuantizationConfig& config) {
+  const auto percent = [](double value, const std::string& what) {
+    if (!(value > 0 && value <= 100))
+      refuse("quantization", what + " percentile",
+             fmt::format("is {}, allowed above 0 and up to 100", value), "99.99 is usual");
+  };
+  percent(config.activation_range.percentile, "activation");
+  percent(config.weight_range.percentile, "weight");
+  if (!(config.activation_range.n_stds > 0))
+    refuse("quantization", "n_stds",
+           fmt::format("is {}, allowed above 0", config.activation_range.n_stds), "3 is usual");
+}
+
 class Quantizer {
  public:
   Quantizer(const FloatNetwork& network, const Statistics& statistics,
@@ -38,12 +51,9 @@ class Quantizer {
       : network_(network), statistics_(statistics), config_(config) {}
 
   QuantizedNetwork run() {
-    check_config();
+    check_config(network_, config_);
     bits_ = tensor_bits(network_, config_);
     parts_ = float_parts(network_, config_);
-    if (std::find(parts_.tensors.begin(), parts_.tensors.end(), false) == parts_.tensors.end())
-      refuse("quantization", "float layers", "are all, so that nothing is quantized",
-             "quantize some");
     result_.name = network_.name;
     result_.input = network_.input;
     result_.output = network_.output;
@@ -58,56 +68,6 @@ class Quantizer {
   const FloatTensor& tensor(int index) const { return network_.tensor(index); }
   TensorQuantization& quantization(int index) {
     return result_.tensors[static_cast<size_t>(index)].quantization;
-  }
-
-  void check_config() const {
-    const auto check = [](int bits, int most, const std::string& field) {
-      if (bits < 2 || bits > most)
-        refuse("quantization", field, fmt::format("is {}, allowed 2..{}", bits, most),
-               "choose a width in that range");
-    };
-    check(config_.ifmap.bits, 8, "ifmap bits");
-    check(config_.weight.bits, 8, "weight bits");
-    check(config_.output_bits, 16, "output bits");
-    if (config_.elementwise_bits) check(*config_.elementwise_bits, 8, "element-wise bits");
-    if (config_.first_last_bits) check(*config_.first_last_bits, 8, "first and last bits");
-    check_ranges();
-    if (config_.weights != Symmetry::kAsymmetric && !config_.weight.is_signed) {
-      refuse("quantization", "weight",
-             "is unsigned and symmetric, so negative weights have no code",
-             "make the weights signed or asymmetric");
-    }
-    for (const auto& [name, layer] : config_.layers) {
-      const auto& wanted = name;  // clang 14 captures no structured bindings
-      const bool known =
-          std::any_of(network_.layers.begin(), network_.layers.end(), [&](const FloatLayer& l) {
-            return l.name == wanted && std::holds_alternative<MatmulWorkload>(l.workload);
-          });
-      if (!known) {
-        std::vector<std::string> names;
-        for (const FloatLayer& l : network_.layers) {
-          if (std::holds_alternative<MatmulWorkload>(l.workload)) names.push_back(l.name);
-        }
-        refuse("network '" + network_.name + "'", "layer",
-               "'" + name + "' has no matmul of that name; it has " + list_names(names),
-               "correct the name under layers");
-      }
-      check(layer.ifmap.value_or(8), 8, "ifmap bits of layer '" + name + "'");
-      check(layer.weight.value_or(8), 8, "weight bits of layer '" + name + "'");
-    }
-  }
-
-  void check_ranges() const {
-    const auto percent = [](double value, const std::string& what) {
-      if (!(value > 0 && value <= 100))
-        refuse("quantization", what + " percentile",
-               fmt::format("is {}, allowed above 0 and up to 100", value), "99.99 is usual");
-    };
-    percent(config_.activation_range.percentile, "activation");
-    percent(config_.weight_range.percentile, "weight");
-    if (!(config_.activation_range.n_stds > 0))
-      refuse("quantization", "n_stds",
-             fmt::format("is {}, allowed above 0", config_.activation_range.n_stds), "3 is usual");
   }
 
   // Scale and format of a tensor's codes at this many bits.
@@ -134,11 +94,19 @@ class Quantizer {
              "use asymmetric or signed activations");
     }
     const auto own = config_.tensor_ranges.find(name);
-    const RealRange range = activation_range(
-        name, s, own == config_.tensor_ranges.end() ? config_.activation_range : own->second,
-        format, config_.activations, config_.power_of_two_scales);
-    return range_quantization(range.low, range.high, format, config_.activations,
-                              config_.power_of_two_scales);
+    const ActivationRange& choice =
+        own == config_.tensor_ranges.end() ? config_.activation_range : own->second;
+    try {
+      const RealRange range =
+          activation_range(s, choice, format, config_.activations, config_.power_of_two_scales);
+      return range_quantization(range.low, range.high, format, config_.activations,
+                                config_.power_of_two_scales);
+    } catch (const std::invalid_argument& error) {
+      const bool histogram = choice.clipping >= Clipping::kPercentile;
+      refuse("statistics", "of tensor '" + name + "'", error.what(),
+             histogram ? "collect them with histograms: widthwise calibrate --histogram-bins 2048"
+                       : "collect the statistics of this network again");
+    }
   }
 
   void quantize_tensor(int index) {
@@ -266,6 +234,47 @@ std::vector<int32_t> bias_codes(const QuantizedLayer& layer, std::span<const flo
     codes[oc] = static_cast<int32_t>(code);
   }
   return codes;
+}
+
+void check_config(const FloatNetwork& network, const QuantizationConfig& config) {
+  const std::vector<bool> real = float_parts(network, config).tensors;
+  if (std::find(real.begin(), real.end(), false) == real.end())
+    refuse("quantization", "float layers", "are all, so that nothing is quantized",
+           "quantize some");
+  const auto check = [](int bits, int most, const std::string& field) {
+    if (bits < 2 || bits > most)
+      refuse("quantization", field, fmt::format("is {}, allowed 2..{}", bits, most),
+             "choose a width in that range");
+  };
+  check(config.ifmap.bits, 8, "ifmap bits");
+  check(config.weight.bits, 8, "weight bits");
+  check(config.output_bits, 16, "output bits");
+  if (config.elementwise_bits) check(*config.elementwise_bits, 8, "element-wise bits");
+  if (config.first_last_bits) check(*config.first_last_bits, 8, "first and last bits");
+  check_ranges(config);
+  if (config.weights != Symmetry::kAsymmetric && !config.weight.is_signed) {
+    refuse("quantization", "weight", "is unsigned and symmetric, so negative weights have no code",
+           "make the weights signed or asymmetric");
+  }
+  for (const auto& [name, layer] : config.layers) {
+    const auto& wanted = name;  // clang 14 captures no structured bindings
+    const bool known =
+        std::any_of(network.layers.begin(), network.layers.end(), [&](const FloatLayer& l) {
+          return l.name == wanted && std::holds_alternative<MatmulWorkload>(l.workload);
+        });
+    if (!known) {
+      std::vector<std::string> names;
+      for (const FloatLayer& l : network.layers) {
+        if (std::holds_alternative<MatmulWorkload>(l.workload)) names.push_back(l.name);
+      }
+      refuse("network '" + network.name + "'", "layer",
+             "'" + name + "' has no matmul of that name; it has " + list_names(names),
+             "correct the name under layers");
+    }
+    check(layer.ifmap.value_or(8), 8, "ifmap bits of layer '" + name + "'");
+    check(layer.weight.value_or(8), 8, "weight bits of layer '" + name + "'");
+  }
+  tensor_bits(network, config);  // refuses readers that disagree
 }
 
 QuantizedNetwork quantize(const FloatNetwork& network, const Statistics& statistics,

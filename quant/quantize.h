@@ -87,6 +87,10 @@ int32_t quantize_value(float value, const TensorQuantization& quantization);
 std::vector<int32_t> bias_codes(const QuantizedLayer& layer, std::span<const float> bias,
                                 const TensorQuantization& ifmap);
 
+// Throws InputError for what quantize() refuses whatever the statistics are: bits out of range,
+// readers that ask for different bits, unknown layer names, nothing to quantize.
+void check_config(const FloatNetwork& network, const QuantizationConfig& config);
+
 // Quantizes a network for a datapath.
 //   Tensors: range from `statistics`, which a fused ReLU or Clip has limited. Data movement with
 //   one input and max-pooling keep their input's quantization. Bits are those of the layer that

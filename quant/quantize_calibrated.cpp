@@ -137,6 +137,7 @@ Detail needed_detail(const QuantizationConfig& config) {
 QuantizedNetwork quantize_calibrated(const FloatNetwork& given, const ImageSource& source,
                                      int64_t images, const QuantizationConfig& config,
                                      Progress& progress) {
+  check_config(given, config);
   FloatNetwork network = given;
   if (config.equalization) equalize(network);
   const Detail detail = needed_detail(config);

@@ -48,8 +48,9 @@ class Converter {
                      options_.mode_weights != QuantizationMode::kAsymmetricUnsigned};
     config.unsigned_activations = is_symmetric(options_.mode_activations);
     config.per_channel = options_.per_channel;
-    config.activation_range =
-        range_of({.clipping = options_.clip_acts, .n_stds = options_.clip_n_stds});
+    config.activation_range = range_of({.clipping = options_.clip_acts,
+                                        .n_stds = options_.clip_n_stds,
+                                        .percentile = options_.percentile});
     for (const FloatLayer& layer : fused_.layers) {
       const bool in_float = !keeps_quantization(layer) && !settings_of(layer).bits_activations;
       if (in_float) config.float_layers.insert(layer.name);
@@ -57,7 +58,7 @@ class Converter {
       add_range(fused_.tensor(layer.output).name, config);
     }
     add_range(fused_.tensor(fused_.input).name, config);
-    config.output_bits = std::max(config.output_bits, bits_of(fused_.tensor(fused_.output).name));
+    config.output_bits = output_bits(config.output_bits);
     return config;
   }
 
@@ -66,6 +67,7 @@ class Converter {
     ActivationRange range;
     range.clipping = choice.clipping;
     if (choice.n_stds > 0) range.n_stds = choice.n_stds;
+    range.percentile = choice.percentile;
     return range;
   }
 
@@ -83,7 +85,7 @@ class Converter {
       const ModuleSettings& s = module(i).settings;
       const std::string where = "layer '" + module(i).module.name + "'";
       const bool weights = has_weights(network_.layers[i]);
-      if (moves_one_tensor(network_.layers[i])) continue;
+      if (moves_one_tensor(network_.layers[i]) || module(i).joins) continue;
       if (weights && s.bits_activations.has_value() != s.bits_weights.has_value())
         refuse(where, "bits",
                fmt::format("are none for {} alone, which a written network has no form of",
@@ -99,6 +101,16 @@ class Converter {
       if (!s.inputs.empty())
         refuse(where, "input_overrides", "are given; a written network has none",
                "state the bits of the layer that writes the input");
+      if (s.approximate_bits)
+        refuse(where, "scale_approx_mult_bits", "is given; a network file states no requantizer",
+               "describe it in an accelerator, and evaluate on it");
+      if (s.clip.half_range)
+        refuse(where, "clip_half_range", "is given; written networks take it from the range",
+               "leave it out: what is never negative has half a range");
+      if (!s.quantize_inputs || !s.input_fallback)
+        refuse(where, s.quantize_inputs ? "inputs_quant_auto_fallback" : "quantize_inputs",
+               "is False; in a written network every input of a layer has codes",
+               "leave it out, or leave the layer in float");
     }
   }
 
@@ -121,17 +133,31 @@ class Converter {
   }
 
   int bits_of(const std::string& tensor) const {
+    const auto at = quantizer(tensor);
+    return at ? *module(*at).settings.bits_activations : options_.bits_activations.value_or(8);
+  }
+
+  // The layer whose settings quantize a tensor: its owner, or, of the network's input and of what
+  // is written in float, the first quantized reader.
+  std::optional<size_t> quantizer(const std::string& tensor) const {
     const auto at = owner(tensor);
-    if (at && module(*at).settings.bits_activations) return *module(*at).settings.bits_activations;
-    // The network's input, or written in float: the first quantized reader's.
+    if (at && module(*at).settings.bits_activations) return at;
     for (size_t i = 0; i < network_.layers.size(); ++i) {
       const auto reads = [&](int input) { return network_.tensor(input).name == tensor; };
       const FloatLayer& layer = network_.layers[i];
       if (std::none_of(layer.inputs.begin(), layer.inputs.end(), reads)) continue;
-      if (moves_one_tensor(layer)) return bits_of(network_.tensor(layer.output).name);
-      if (const auto bits = module(i).settings.bits_activations) return *bits;
+      if (moves_one_tensor(layer)) return quantizer(network_.tensor(layer.output).name);
+      if (module(i).settings.bits_activations) return i;
     }
-    return options_.bits_activations.value_or(8);
+    return std::nullopt;
+  }
+
+  // Those of the network's output are the given ones, or more, unless an override states them.
+  int output_bits(int least) const {
+    const std::string& tensor = fused_.tensor(fused_.output).name;
+    const auto at = quantizer(tensor);
+    const int bits = bits_of(tensor);
+    return at && module(*at).stated.bits_activations ? bits : std::max(least, bits);
   }
 
   const ModuleSettings& settings_of(const FloatLayer& layer) const {
@@ -147,11 +173,12 @@ class Converter {
   }
 
   void add_range(const std::string& tensor, QuantizationConfig& config) const {
-    const auto at = owner(tensor);
+    const auto at = quantizer(tensor);
     if (!at) return;
     const ActivationRange range = range_of(module(*at).settings.clip);
-    if (range.clipping != config.activation_range.clipping ||
-        range.n_stds != config.activation_range.n_stds)
+    const ActivationRange& all = config.activation_range;
+    if (range.clipping != all.clipping || range.n_stds != all.n_stds ||
+        range.percentile != all.percentile)
       config.tensor_ranges[tensor] = range;
   }
 

@@ -14,12 +14,13 @@ Statistics tensor_statistics(const ModuleNetwork& network, const NetworkStatisti
 // Distiller's settings as those of quantize(). Modes decide formats and symmetry; symmetric tensors
 // without negative values have unsigned codes. bits_activations of a layer are those of the tensor
 // that it writes, whoever reads it; a ReLU behind a product or a sum has the settings of that
-// layer; max-pooling and data movement keep the codes that they read. `fused` is the network that
-// is quantized, `modules` the same with every ReLU a layer.
+// layer; max-pooling and data movement keep the codes that they read; the network's output has 8
+// bits, or more, unless an override states fewer. `fused` is the network that is quantized,
+// `modules` the same with every ReLU a layer.
 // Layers without bits are left in float. Throws InputError, naming the layer, for what quantize()
 // has no form of: bits for activations or weights alone, modes that differ from layer to layer,
-// per-channel weights in some layers only, input overrides, approximated scales and accumulators,
-// which are the datapath's.
+// per-channel weights in some layers only, settings of inputs and of half ranges, approximated
+// scales and accumulators, which are the datapath's.
 QuantizationConfig settings_config(const PtqOptions& options, const ResolvedSettings& settings,
                                    const ModuleNetwork& modules, const FloatNetwork& fused);
 

@@ -71,7 +71,8 @@ YAML::Node StatisticsRecordReader::parse(const std::string& text) const {
 
 std::vector<StatisticsRecordReader::Item> StatisticsRecordReader::items(
     const YAML::Node& map, const std::string& field) const {
-  if (!map.IsMap()) refuse(map.Mark(), field, "must be a mapping", kAgain);
+  if (!map.IsMap())
+    refuse(map.Mark(), field, map.IsNull() ? "are empty" : "must be a mapping", kAgain);
   std::vector<Item> items;
   for (const auto& item : map) {
     if (!item.first.IsScalar())
@@ -93,7 +94,11 @@ int StatisticsRecordReader::input_index(const std::string& key, const YAML::Mark
 double StatisticsRecordReader::number(const YAML::Node& node, const std::string& field) const {
   double value = 0;
   if (!node.IsScalar() || !YAML::convert<double>::decode(node, value))
-    refuse(node.Mark(), field, "must be a number", kAgain);
+    refuse(node.Mark(), field,
+           node.IsScalar()
+               ? fmt::format("is '{}', allowed are decimal numbers of float64", node.Scalar())
+               : "must be a number",
+           kAgain);
   if (!std::isfinite(value))
     refuse(node.Mark(), field, fmt::format("is {}, allowed are finite numbers", node.Scalar()),
            kAgain);
@@ -159,7 +164,36 @@ Histogram StatisticsRecordReader::histogram(const YAML::Node& node,
   if (h.low > h.high)
     refuse(node.Mark(), field + ".low", fmt::format("is {}, above high = {}", h.low, h.high),
            kAgain);
+  constexpr int64_t kMost = int64_t{1} << 53;  // exact in double
+  int64_t all = 0;
+  for (const int64_t one : h.counts) {
+    if (one > kMost - all) refuse(node.Mark(), field + ".counts", "are beyond 2^53", kAgain);
+    all += one;
+  }
+  if (all == 0) refuse(node.Mark(), field + ".counts", "are all 0", kAgain);
   return h;
+}
+
+// What cannot be of one tensor. Averages in float32 may leave the range by their rounding.
+void StatisticsRecordReader::check(const TensorStatistics& s, const YAML::Mark& mark,
+                                   const std::string& field) const {
+  const double slack = 1e-5 * std::max(std::abs(s.min), std::abs(s.max));
+  const auto inside = [&](const char* key, const std::optional<double>& value) {
+    if (!value || (*value >= s.min - slack && *value <= s.max + slack)) return;
+    refuse(mark, field + "." + key,
+           fmt::format("is {}, outside of min = {} to max = {}", *value, s.min, s.max), kAgain);
+  };
+  inside("avg_min", s.avg_min);
+  inside("avg_max", s.avg_max);
+  // Distiller limits min to 0 where a ReLU follows, and leaves the mean as it was.
+  if (s.min != 0 || s.mean.value_or(0) > 0) inside("mean", s.mean);
+  if (s.histogram) {
+    const Histogram& h = *s.histogram;
+    if (std::abs(h.low - s.min) > slack || std::abs(h.high - s.max) > slack)
+      refuse(mark, field + ".histogram",
+             fmt::format("is of {} to {}, min and max are {} and {}", h.low, h.high, s.min, s.max),
+             kAgain);
+  }
 }
 
 TensorStatistics StatisticsRecordReader::record(const YAML::Node& node,
@@ -205,6 +239,7 @@ TensorStatistics StatisticsRecordReader::record(const YAML::Node& node,
   if (s.min > s.max)
     refuse(node.Mark(), field + ".min", fmt::format("is {}, above max = {}", s.min, s.max),
            "correct it, or remove the record of a layer that never ran");
+  check(s, node.Mark(), field);
   s.images = images_of(s);
   return s;
 }

@@ -34,6 +34,7 @@ class StatisticsRecordReader {
   std::vector<int64_t> shape(const std::string& text, const YAML::Mark& mark,
                              const std::string& field) const;
   Histogram histogram(const YAML::Node& node, const std::string& field) const;
+  void check(const TensorStatistics& s, const YAML::Mark& mark, const std::string& field) const;
 
   std::string file_;
 };

@@ -80,7 +80,7 @@ TEST_F(Quantization, SettingsSayWhichPatternDecided) {
              "      co.*: {bits_weights: 4}\n");
   const Outcome outcome =
       done(evaluate({"--qe-config-file", "config.yaml", "--settings-out", "settings.yaml"}));
-  EXPECT_THAT(outcome.out, testing::ContainsRegex("conv +Conv2d +co\\.\\* +6 +4 +32 +sym"));
+  EXPECT_THAT(outcome.out, testing::ContainsRegex("conv +Conv2d +co\\.\\* +6 +4 +sym"));
   EXPECT_THAT(text("settings.yaml"), AllOf(HasSubstr("conv:"), HasSubstr("bits_weights: 4"),
                                            HasSubstr("linear_quant_params")));
 }
@@ -124,11 +124,11 @@ TEST_F(Quantization, PresetLeavesWhatIsStated) {
     return done(quantize(more)).out;
   };
   EXPECT_THAT(written({"--qebw", "4"}),
-              AllOf(testing::ContainsRegex("conv +Conv2d +- +8 +4 +32 +sym +mse +yes"),
+              AllOf(testing::ContainsRegex("conv +Conv2d +- +8 +4 +sym +mse +yes"),
                     testing::ContainsRegex("/conv/Conv +Conv +int8 +int8 per channel +uint8\n")));
   EXPECT_THAT(written({"--per-tensor", "--qe-clip-acts", "avg", "--qe-no-clip-layers", "fc"}),
-              AllOf(testing::ContainsRegex("conv +Conv2d +- +8 +8 +32 +sym +avg +no"),
-                    testing::ContainsRegex("fc +Linear +no clip: fc +8 +8 +32 +sym +none +no"),
+              AllOf(testing::ContainsRegex("conv +Conv2d +- +8 +8 +sym +avg +no"),
+                    testing::ContainsRegex("fc +Linear +no clip: fc +8 +8 +sym +none +no"),
                     testing::ContainsRegex("/conv/Conv +Conv +int8 +int8 +uint8\n")));
 }
 
@@ -145,6 +145,114 @@ TEST_F(Quantization, ChoosesWidthsUnderABudget) {
   EXPECT_THAT(outcome.out, testing::ContainsRegex("MACs 0\\.[0-9]+ uJ of 0\\.[0-9]+ uJ"));
   refused(quantize({"--data", "data.npy", "--images", "0", "--points-lost", "1"}),
           {"need labelled calibration inputs"});
+}
+
+// Each says what it does, or is refused: nothing is accepted without an effect.
+TEST_F(Quantization, RefusesOptionsWithoutEffect) {
+  const Arguments plain = {"evaluate", "net.onnx", "--data", "data.npy", "--labels", "labels.npy"};
+  const auto alone = [&](Arguments more) {
+    more.insert(more.begin(), plain.begin(), plain.end());
+    return more;
+  };
+  refused(alone({"--qe-mode", "asym_u"}), {"--qe-mode requires --quantize-eval"});
+  refused(alone({"--settings-out", "s.yaml"}), {"--settings-out requires --quantize-eval"});
+  refused(alone({"--print-freq", "-1"}), {"--print-freq is -1, allowed from 0"});
+  refused(alone({"--subset", "train"}), {"data.npy: subset 'train' is stated, but no IDX files"});
+  const auto with = [&](Arguments more) {
+    more.insert(more.end(), {"--qe-stats-file", "stats.yaml"});
+    return evaluate(more);
+  };
+  refused(with({"--calibration-images", "5"}),
+          {"--calibration-images requires --calibration-data"});
+  refused(with({"--qe-no-clip-layers", "fc"}),
+          {"--qe-no-clip-layers is given, but nothing is cli"});
+  refused(with({"--qe-bits-acts", "0", "--qe-clip-acts", "gauss"}),
+          {"--qe-clip-acts is given, but activations are left in float"});
+  refused(with({"--qe-percentile", "99"}), {"--qe-percentile is given, but activations are not"});
+  refused(with({"--qe-bits-acts", "1", "--qe-mode", "sym_restr"}),
+          {"layer 'conv': bits_activations is 1, of which sym_restr has the code 0 alone"});
+  refused(with({"--qe-scale-approx-bits", "1"}), {"--qe-scale-approx-bits is 1, allowed 2..23"});
+  const auto file = [&](Arguments more) {
+    more.insert(more.end(), {"--qe-stats-file", "stats.yaml"});
+    return quantize(more);
+  };
+  refused(file({"--images", "5"}), {"--images requires --data"});
+  refused(file({"--cost-table", "horowitz_45nm"}), {"--cost-table is given without a budget"});
+  refused(file({"--signed-acts", "--qe-mode", "asym_u"}),
+          {"--signed-acts is given, but activations are asymmetric"});
+  refused(file({"--qe-mode-wts", "asym_s", "--qe-per-channel"}),
+          {"--qe-per-channel is given with asymmetric weights"});
+  const auto budget = [&](Arguments more) {
+    more.insert(more.end(), {"--data", "data.npy", "--labels", "labels.npy", "--images", "0"});
+    return quantize(more);
+  };
+  refused(budget({"--points-lost", "1", "--qe-bits-acts", "4"}),
+          {"choose all bits, and --qe-bits-acts states some"});
+  refused(budget({"--energy-budget-uj", "nan"}), {"--energy-budget-uj is nan, allowed above 0"});
+  refused(budget({"--points-lost", "-1"}), {"--points-lost is -1, allowed from 0"});
+  refused(budget({"--elementwise-bits", "99"}), {"--elementwise-bits is 99, allowed 2..8"});
+  refused(budget({"--qe-bits-acts", "9"}), {"--qe-bits-acts is 9, allowed 2..8"});
+}
+
+TEST_F(Quantization, RefusesSettingsOfLayersWithoutEffect) {
+  const auto config = [&](const std::string& settings) {
+    write_file(folder_ / "config.yaml",
+               "q: {a: {class: PostTrainLinearQuantizer, model_activation_stats: stats.yaml, " +
+                   settings + "}}\n");
+    return evaluate({"--qe-config-file", "config.yaml"});
+  };
+  refused(config("overrides: {relu: {bits_activations: 4}}"),
+          {"config.yaml: line 1: overrides.relu decides about nothing but ReLUs that join the "
+           "layers before them: relu joins conv"});
+  done(config("overrides: {'relu|fc': {bits_activations: 4}}"));
+  refused(config("overrides: {conv: {input_overrides: {7: {bits_activations: 4}}}}"),
+          {"overrides.conv.input_overrides.7 is given, but 'conv' has 1 inputs"});
+  refused(config("overrides: {conv: {clip_n_stds: 3}}"),
+          {"layer 'conv': clip_n_stds is given, but clip_acts is not N_STD"});
+  refused(config("overrides: {'(.*)*x': {bits_weights: 3}}"), {"overrides.(.*)*x"});
+  config("overrides: {fc: {scale_approx_mult_bits: 4}}");
+  refused(quantize({"--qe-config-file", "config.yaml"}),
+          {"layer 'fc': scale_approx_mult_bits is given"});
+  config("overrides: {fc: {inputs_quant_auto_fallback: False}}");
+  refused(quantize({"--qe-config-file", "config.yaml"}),
+          {"layer 'fc': inputs_quant_auto_fallback"});
+  config("overrides: {fc: {bits_activations: 4}}");
+  EXPECT_THAT(done(quantize({"--qe-config-file", "config.yaml"})).out,
+              testing::ContainsRegex("/fc/Gemm +Gemm +uint8 +int8 +int4\n"));
+}
+
+TEST_F(Quantization, TheInputIsClippedAsItsReaderIs) {
+  const auto scale = [&](Arguments more) {
+    more.insert(more.end(), {"--qe-stats-file", "stats.yaml", "--settings-out", "s.yaml"});
+    done(quantize(more));
+    const std::string yaml = text("s.yaml");
+    const size_t at = yaml.find("scale: ", yaml.find("input:"));
+    return yaml.substr(at, yaml.find('\n', at) - at);
+  };
+  const std::string whole = scale({});
+  EXPECT_NE(scale({"--qe-clip-acts", "avg"}), whole);
+  EXPECT_EQ(scale({"--qe-clip-acts", "avg", "--qe-no-clip-layers", "conv"}), whole);
+}
+
+TEST_F(Quantization, WritesItsOptionsAsAConfigurationFile) {
+  const auto result = [&](Arguments more) {
+    more.emplace_back("--json");
+    Json all = Json::parse(done(evaluate(more)).out);
+    return all["predictions"].dump() + all["mean_loss"].dump();
+  };
+  const std::string stated =
+      result({"--qe-stats-file", "stats.yaml", "--qe-mode", "asym_s", "--qebw", "3",
+              "--qe-clip-acts", "avg", "--qe-no-clip-layers", "fc", "--qe-config-out", "c.yaml"});
+  EXPECT_EQ(result({"--qe-config-file", "c.yaml"}), stated);
+}
+
+TEST_F(Quantization, NothingThatIsReadIsReplaced) {
+  refused({"quantize", "net.onnx", "--data", "data.npy", "--images", "0", "--out", "net.onnx"},
+          {"--out is net.onnx, which is read, and would be lost"});
+  refused(evaluate({"--qe-stats-file", "stats.yaml", "--settings-out", "stats.yaml"}),
+          {"--settings-out is stats.yaml, which is read"});
+  refused(quantize({"--qe-stats-file", "stats.yaml", "--settings-out", "./q.onnx"}),
+          {"--settings-out is ./q.onnx, as --out is"});
 }
 
 TEST_F(Quantization, RefusesStatisticsThatDoNotFit) {
@@ -166,6 +274,15 @@ TEST_F(Quantization, RefusesStatisticsThatDoNotFit) {
   edited("avg_min: ", "avg_min: .inf #");
   refused(with("edited.yaml"), {"edited.yaml: line ", "avg_min"});
   refused(with("none.yaml"), {"none.yaml"});
+  write_file(folder_ / "empty.yaml", "{}\n");
+  refused(with("empty.yaml"), {"layers are none; the network 'net' has"});
+  refused(evaluate({"--qe-stats-file", "stats.yaml", "--qe-clip-acts", "kl"}),
+          {"stats.yaml: layer 'conv': statistics of the output have no histogram"});
+  edited("\nfc:", "\nfd:");
+  refused(quantize({"--qe-stats-file", "edited.yaml"}),
+          {"edited.yaml: layer 'fc': statistics have no output of this layer"});
+  refused(quantize({"--qe-stats-file", "stats.yaml", "--qe-clip-acts", "mse"}),
+          {"stats.yaml: statistics: of tensor '", "have no histogram", "--histogram-bins 2048"});
 }
 
 TEST_F(Quantization, RefusesOptionsThatMeanNothing) {
@@ -185,7 +302,7 @@ TEST_F(Quantization, RefusesOptionsThatMeanNothing) {
   refused(with({"--qe-clip-acts", "gauss", "--qe-bits-acts", "9"}), {"--qe-clip-acts is gauss"});
   refused(with({"--qe-no-quant-layers", "conv9"}),
           {"--qe-no-quant-layers 'conv9' matches no layer; layers are conv, relu, Flatten, fc"});
-  refused(with({"--qe-no-clip-layers", "["}), {"[", "regular expression"});
+  refused(with({"--qe-no-clip-layers", "[", "--qe-clip-acts", "avg"}), {"[", "regular expression"});
   refused(with({"--compat", "distiller"}),
           {"--compat is 'distiller', allowed none, distiller-0.3"});
   refused(with({"--compat", "distiller-0.4", "--qe-clip-acts", "mse"}),
@@ -197,7 +314,7 @@ TEST_F(Quantization, RefusesOptionsThatMeanNothing) {
   write_file(folder_ / "config.yaml", "q: {a: {class: PostTrainLinearQuantizer, bits: 6}}\n");
   refused(evaluate({"--qe-config-file", "config.yaml"}), {"config.yaml: line 1", "bits"});
   refused(evaluate({"--qe-config-file", "config.yaml", "--qe-mode", "sym"}),
-          {"--qe-config-file is given, and options that it holds beside it"});
+          {"--qe-config-file is given beside --qe-mode"});
   refused(quantize({"--qe-stats-file", "stats.yaml", "--rounding", "gptq"}),
           {"--qe-stats-file is given, but rounding by error"});
   refused(quantize({"--qe-stats-file", "stats.yaml", "--compat", "distiller-0.3"}),

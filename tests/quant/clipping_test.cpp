@@ -90,8 +90,8 @@ TEST(Clipping, NamesWhatARecordLacks) {
     return "";
   };
   EXPECT_EQ(message({}), "");
-  EXPECT_EQ(message({.clipping = Clipping::kAverage}), "has no avg_min");
-  EXPECT_EQ(message({.clipping = Clipping::kNStd, .n_stds = 1}), "has no mean");
+  EXPECT_EQ(message({.clipping = Clipping::kAverage}), "have no avg_min");
+  EXPECT_EQ(message({.clipping = Clipping::kNStd, .n_stds = 1}), "have no mean");
   EXPECT_NE(message({.clipping = Clipping::kNStd}), "");
   EXPECT_NE(message({.clipping = Clipping::kPercentile}), "");
   EXPECT_THROW(aciq_factor(Clipping::kGauss, false, 9), std::invalid_argument);

@@ -24,7 +24,7 @@ std::string overrides_refusal(const std::string& yaml) {
   return refusal([&] { read_overrides(yaml, "o.yaml"); });
 }
 
-TEST(PtqConfig, ReadsEveryKeyAndTakesTheFirstQuantizer) {
+TEST(PtqConfig, ReadsEveryKey) {
   const PtqOptions options = read_ptq_config(R"(
 pruners:
   some: {class: AutomatedGradualPruner, final_sparsity: 0.5}
@@ -45,7 +45,6 @@ quantizers:
     overrides:
       stem: {bits_weights: 8, clip_acts: KL, input_overrides: {0: {from_output: True}}}
       block[0-9]+\.add: {bits_activations: null, mode: SYMMETRIC}
-  other: {class: PostTrainLinearQuantizer, bits_activations: 2}
 policies:
   - {lr_scheduler: {instance_name: x}, starting_epoch: 0}
 )",
@@ -157,7 +156,7 @@ constexpr BadOptions kBad[] = {
     {"AccumulatorBits", [](PtqOptions& o) { o.bits_accum = 33; },
      "--qe-bits-accum is 33, allowed 2..32"},
     {"ApproximateBits", [](PtqOptions& o) { o.scale_approx_bits = 24; },
-     "--qe-scale-approx-bits is 24, allowed 1..23"},
+     "--qe-scale-approx-bits is 24, allowed 2..23"},
     {"LaplaceOfNineBits",
      [](PtqOptions& o) {
        o.clip_acts = Clipping::kLaplace;
@@ -186,7 +185,7 @@ constexpr BadOptions kBad[] = {
        o.overrides.push_back({.pattern = "fc", .settings = {}, .line = 7});
        o.overrides[0].settings.bits_weights.emplace(40);
      },
-     "c.yaml: line 7: overrides.fc.bits_weights is 40, allowed 1..16"},
+     "line 7: overrides.fc.bits_weights is 40, allowed 1..16"},
 };
 void PrintTo(const BadOptions& bad, std::ostream* out) { *out << bad.name; }
 
@@ -194,10 +193,27 @@ class PtqOptionsRefused : public testing::TestWithParam<BadOptions> {};
 TEST_P(PtqOptionsRefused, NamesTheOption) {
   PtqOptions options;
   GetParam().change(options);
-  EXPECT_THAT(refusal([&] { check(options, "c.yaml"); }), HasSubstr(GetParam().refusal));
+  EXPECT_THAT(refusal([&] { check(options); }), HasSubstr(GetParam().refusal));
 }
 INSTANTIATE_TEST_SUITE_P(Options, PtqOptionsRefused, testing::ValuesIn(kBad),
                          [](const auto& test) { return test.param.name; });
+
+TEST(PtqOptionsOfAFile, AreNamedByTheirKeys) {
+  PtqOptions options;
+  options.bits_weights = 17;
+  EXPECT_THAT(refusal([&] { check(options, "c.yaml"); }),
+              HasSubstr("c.yaml: bits_parameters is 17, allowed 1..16"));
+}
+
+TEST(PtqConfig, RefusesASecondQuantizer) {
+  EXPECT_THAT(refusal([] {
+                read_ptq_config(
+                    "q:\n  a: {class: PostTrainLinearQuantizer}\n"
+                    "  b: {class: PostTrainLinearQuantizer}\n",
+                    "c.yaml");
+              }),
+              HasSubstr("c.yaml: line 3: q.b is a second component of class"));
+}
 
 TEST(PtqOptionsAccepted, NOfAnOverrideThatTakesIt) {
   PtqOptions options;

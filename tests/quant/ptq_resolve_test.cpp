@@ -140,17 +140,29 @@ TEST(PtqResolve, ListsOfLayersComeAfterOverrides) {
 
 TEST(PtqResolve, InputsTakeTheOutputsSettingsForWhatTheyLeaveOut) {
   const auto all = resolved(
-      "fc: {clip_acts: N_STD, clip_n_stds: 2, clip_half_range: True,\n"
+      "fc: {clip_acts: N_STD, clip_n_stds: 2,\n"
       "     input_overrides: {0: {bits_activations: 5}, 1: {from_output: True}}}\n"
       "conv1: {scale_approx_mult_bits: 9, inputs_quant_auto_fallback: False}");
   const ModuleSettings& s = of(all, "fc");
   EXPECT_EQ(s.inputs.at(0).bits, 5);
   EXPECT_EQ(s.inputs.at(0).clip->clipping, Clipping::kNStd);
   EXPECT_EQ(s.inputs.at(0).clip->n_stds, 2);
-  EXPECT_FALSE(s.inputs.at(0).clip->half_range);
   EXPECT_TRUE(s.inputs.at(1).from_output);
   EXPECT_EQ(of(all, "conv1").approximate_bits, 9);
   EXPECT_FALSE(of(all, "conv1").input_fallback);
+  const auto half = resolved(
+      "fc: {clip_acts: GAUSS, clip_half_range: True, input_overrides: {0: {bits_activations: 5}}}");
+  EXPECT_TRUE(of(half, "fc").clip.half_range);
+  EXPECT_FALSE(of(half, "fc").inputs.at(0).clip->half_range);
+}
+
+TEST(PtqResolve, SettingsWithoutEffectAreRefused) {
+  EXPECT_THAT(refusal("fc: {clip_n_stds: 3}"),
+              HasSubstr("layer 'fc': clip_n_stds is given, but clip_acts is not N_STD"));
+  EXPECT_THAT(refusal("fc: {clip_half_range: True}"),
+              HasSubstr("layer 'fc': clip_half_range is given, but clip_acts is neither"));
+  EXPECT_THAT(refusal("fc: {bits_activations: 1, mode: SYMMETRIC_RESTRICTED}"),
+              HasSubstr("layer 'fc': bits_activations is 1, of which sym_restr has the code 0"));
 }
 
 TEST(PtqResolve, SettingsOfALayerThatContradictAreRefused) {
@@ -200,15 +212,18 @@ TEST(PtqSettingsText, ATableWithTheDecidingPatterns) {
       {"conv1", "Conv2d"}, {"pool", "MaxPool2d"}, {"fc", "Linear"}};
   const auto all = resolve(options, modules, Compat::kNone, "");
   EXPECT_EQ(settings_text(all),
-            "layer  type       matched by      acts   wts  accum  mode        clip       per "
-            "channel  approx  inputs\n"
-            "conv1  Conv2d     conv1           8      4    32     asym_u/sym  none       yes       "
-            "   -       -\n"
-            "pool   MaxPool2d  no quant: pool  float  -    -      sym         -          -         "
-            "   -       -\n"
-            "fc     Linear     f.*             8      8    32     sym         n_std 2.5  no        "
-            "   -       0: as output\n"
+            "layer  type       matched by      acts   wts  mode        clip       per channel  "
+            "accum  approx  inputs\n"
+            "conv1  Conv2d     conv1           8      4    asym_u/sym  none       yes          "
+            "32     -       -\n"
+            "pool   MaxPool2d  no quant: pool  float  -    sym         -          -            "
+            "-      -       -\n"
+            "fc     Linear     f.*             8      8    sym         n_std 2.5  no           "
+            "32     -       0: as output\n"
             "patterns without effect: fc.*\n");
+  EXPECT_THAT(settings_text(all, SettingsOf::kFile),
+              HasSubstr("fc     Linear     f.*             8      8    sym         n_std 2.5  "
+                        "no\n"));
 }
 
 TEST(PtqSettingsText, YamlWithScales) {
@@ -235,8 +250,10 @@ TEST(PtqSettingsText, YamlWithScales) {
 linear_quant_params:
   fc.output_scale: 0.5
   fc.output_zero_point: 3
+  fc.output_codes: [-128, 127]
   fc.w_scale: [2, 4]
   fc.w_zero_point: [0, 0]
+  fc.w_codes: [-128, 127]
 )");
 }
 

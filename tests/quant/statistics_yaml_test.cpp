@@ -61,7 +61,7 @@ TensorStatistics any_record(std::mt19937_64& random) {
   s.max = any_double(random);
   if (s.min > s.max) std::swap(s.min, s.max);
   const auto maybe = [&](std::optional<double>& value) {
-    if (random() % 4 != 0) value = any_double(random);
+    if (random() % 4 != 0) value = std::clamp(any_double(random), s.min, s.max);
   };
   maybe(s.avg_min);
   maybe(s.avg_max);
@@ -80,7 +80,7 @@ TensorStatistics any_record(std::mt19937_64& random) {
   if (random() % 4 == 0) {
     Histogram h{s.min, s.max, {}};
     for (size_t bins = random() % 9 + 1; bins > 0; --bins)
-      h.counts.push_back(static_cast<int64_t>(random() >> 1));
+      h.counts.push_back(static_cast<int64_t>((random() >> 15) + 1));
     s.histogram = h;
   }
   return s;
@@ -205,7 +205,7 @@ constexpr Refusal kRefusals[] = {
     {"TooLarge", "conv1:\n  output:\n    min: 0\n    max: 1e999\n", "line 4", "conv1.output.max",
      "number"},
     {"Text", "conv1:\n  output:\n    min: zero\n    max: 1\n", "line 3", "conv1.output.min",
-     "must be a number"},
+     "is 'zero', allowed are decimal numbers"},
     {"NegativeStd", "a:\n  output: {min: 0, max: 1, std: -1}\n", "line 2", "a.output.std",
      "is -1, allowed are numbers from 0"},
     {"InputName", "conv1:\n  inputs:\n    x: {min: 0, max: 1}\n", "line 3", "conv1.inputs",
@@ -217,7 +217,23 @@ constexpr Refusal kRefusals[] = {
     {"InputTwice", "a:\n  inputs:\n    0: {min: 0, max: 1}\n    0: {min: 0, max: 1}\n", "line 4",
      "a.inputs.0", "is given twice"},
     {"ListOfLayers", "- conv1\n- conv2\n", "line 1", "statistics", "must be a mapping"},
-    {"Empty", "", "", "statistics", "must be a mapping"},
+    {"Empty", "", "", "statistics", "are empty"},
+    {"AverageOutside", "a:\n  output: {min: 0, max: 1, avg_min: -2}\n", "line 2",
+     "a.output.avg_min", "is -2, outside of min = 0 to max = 1"},
+    {"MeanOutside", "a:\n  output: {min: 0, max: 1, mean: 2}\n", "line 2", "a.output.mean",
+     "is 2, outside of min = 0 to max = 1"},
+    {"HistogramElsewhere",
+     "a:\n  output: {min: 0, max: 1, histogram: {low: 0, high: 2, counts: [1]}}\n", "line 2",
+     "a.output.histogram", "is of 0 to 2, min and max are 0 and 1"},
+    {"HistogramOfNothing",
+     "a:\n  output: {min: 0, max: 1, histogram: {low: 0, high: 1, counts: [0, 0]}}\n", "line 2",
+     "a.output.histogram.counts", "are all 0"},
+    {"HistogramOverflows",
+     "a:\n  output: {min: 0, max: 1, histogram: {low: 0, high: 1, counts: [9007199254740992, "
+     "1]}}\n",
+     "line 2", "a.output.histogram.counts", "are beyond 2^53"},
+    {"BeyondFloat64", "a:\n  output: {min: 0, max: 1e400}\n", "line 2", "a.output.max",
+     "is '1e400', allowed are decimal numbers of float64"},
     {"LayerIsNumber", "conv1: 3\n", "line 1", "conv1", "must be a mapping"},
     {"RecordIsList", "conv1:\n  output: [0, 1]\n", "line 2", "conv1.output", "must be a mapping"},
     {"InputsAreList", "conv1:\n  inputs: [{min: 0, max: 1}]\n", "line 2", "conv1.inputs",

@@ -1,0 +1,135 @@
+#include "quant/ptq_modules.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "core/error.h"
+
+namespace widthwise {
+namespace {
+
+bool is_relu(const FloatLayer& layer) { return is_clamp(layer) && layer.low == 0; }
+
+// Sums, products of tensors, and joins.
+bool combines(const FloatLayer& layer) {
+  return layer.operator_type == "Concat" ||
+         (std::holds_alternative<ElementwiseWorkload>(layer.workload) && !is_clamp(layer));
+}
+
+class ModuleResolution {
+ public:
+  ModuleResolution(const PtqOptions& options, const ModuleNetwork& network, Compat compat,
+                   const std::string& file)
+      : options_(options), modules_(network), compat_(compat), file_(file) {}
+
+  ResolvedSettings run() {
+    std::vector<Module> modules;
+    for (size_t i = 0; i < layers().size(); ++i)
+      modules.push_back({modules_.modules[i], module_type(layers()[i])});
+    resolved_ = resolve(options_, modules, compat_, file_);
+    for (size_t i = 0; i < layers().size(); ++i) {
+      if (runs_in_float(i)) resolved_.modules[i].settings.bits_activations.reset();
+    }
+    if (compat_ != Compat::kNone) return std::move(resolved_);
+    for (size_t i = 0; i < layers().size(); ++i) {
+      check_inputs(i);
+      if (const auto writer = joined(i)) resolved_.modules[i].joins = modules_.modules[*writer];
+    }
+    for (const PatternOverride& entry : options_.overrides) check_effect(entry);
+    return std::move(resolved_);
+  }
+
+ private:
+  const std::vector<FloatLayer>& layers() const { return modules_.network.layers; }
+  const ModuleSettings& settings(size_t i) const { return resolved_.modules[i].settings; }
+
+  [[noreturn]] void refuse(const PatternOverride* entry, const std::string& field,
+                           const std::string& problem, const std::string& fix) const {
+    throw InputError(
+        {.file = file_,
+         .where = entry == nullptr || entry->line == 0 ? "" : fmt::format("line {}", entry->line),
+         .field = (entry == nullptr ? "" : "overrides." + entry->pattern) + field,
+         .problem = problem,
+         .fix = fix});
+  }
+  const PatternOverride* entry_of(size_t i) const {
+    const auto found = std::find_if(
+        options_.overrides.begin(), options_.overrides.end(),
+        [&](const PatternOverride& one) { return one.pattern == resolved_.modules[i].matched; });
+    return found == options_.overrides.end() ? nullptr : &*found;
+  }
+
+  bool runs_in_float(size_t i) const {
+    const FloatLayer& layer = layers()[i];
+    if (moves_one_tensor(layer)) return true;
+    if (combines(layer)) {
+      if (!options_.dynamic) return false;
+      if (compat_ == Compat::kNone && resolved_.modules[i].stated.bits_activations.has_value() &&
+          settings(i).bits_activations)
+        refuse(entry_of(i), ".bits_activations",
+               fmt::format("is given for '{}', a sum or a join, which runs in float where ranges "
+                           "are dynamic",
+                           modules_.modules[i]),
+               "leave it out, or take static ranges");
+      return true;
+    }
+    return compat_ == Compat::kDistiller03 && !has_weights(layer);
+  }
+
+  void check_inputs(size_t i) const {
+    for (const auto& [index, input] : settings(i).inputs) {
+      const auto inputs = std::ssize(layers()[i].inputs);
+      if (index >= inputs)
+        refuse(entry_of(i), fmt::format(".input_overrides.{}", index),
+               fmt::format("is given, but '{}' has {} inputs, numbered from 0", modules_.modules[i],
+                           inputs),
+               "correct the number");
+    }
+  }
+
+  // The layer that a ReLU belongs to.
+  std::optional<size_t> joined(size_t i) const {
+    const FloatLayer& relu = layers()[i];
+    if (!is_relu(relu)) return std::nullopt;
+    const int tensor = relu.inputs[0];
+    int64_t readers = tensor == modules_.network.output;
+    std::optional<size_t> writer;
+    for (size_t other = 0; other < layers().size(); ++other) {
+      const auto& inputs = layers()[other].inputs;
+      readers += std::count(inputs.begin(), inputs.end(), tensor);
+      if (layers()[other].output == tensor) writer = other;
+    }
+    if (readers != 1 || !writer || !settings(*writer).bits_activations) return std::nullopt;
+    const FloatLayer& layer = layers()[*writer];
+    return has_weights(layer) || combines(layer) ? writer : std::nullopt;
+  }
+
+  void check_effect(const PatternOverride& entry) const {
+    std::string joins;
+    for (const ResolvedModule& module : resolved_.modules) {
+      if (module.matched != entry.pattern) continue;
+      if (!module.joins) return;
+      joins += (joins.empty() ? "" : ", ") + module.module.name + " joins " + *module.joins;
+    }
+    if (!joins.empty())
+      refuse(&entry, "",
+             "decides about nothing but ReLUs that join the layers before them: " + joins,
+             "state it of those layers");
+  }
+
+  const PtqOptions& options_;
+  const ModuleNetwork& modules_;
+  const Compat compat_;
+  const std::string& file_;
+  ResolvedSettings resolved_;
+};
+
+}  // namespace
+
+ResolvedSettings resolve_modules(const PtqOptions& options, const ModuleNetwork& network,
+                                 Compat compat, const std::string& file) {
+  return ModuleResolution(options, network, compat, file).run();
+}
+
+}  // namespace widthwise
