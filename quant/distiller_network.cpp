@@ -68,8 +68,7 @@ class Builder {
                       .fix = fix});
   }
 
-  // A range before a ReLU is that behind it; mean, std and b stay those before it, but for n_std of
-  // kNone, whose range about a mean that is cut off could leave nothing.
+  // A range before a ReLU is that behind it; mean, std and b stay those before it.
   void limit_statistics(size_t i) {
     const FloatLayer* reader = only_reader(i);
     const auto found = result_.statistics.find(modules_[i]);
@@ -83,12 +82,6 @@ class Builder {
     s.max = std::clamp(s.max, low, high);
     if (s.avg_min) s.avg_min = std::clamp(*s.avg_min, low, high);
     if (s.avg_max) s.avg_max = std::clamp(*s.avg_max, low, high);
-    if (result_.compat != Compat::kNone || settings_[i].clip.clipping != Clipping::kNStd) return;
-    const size_t at = readers(network_.layers[i].output)[0];
-    const auto behind = result_.statistics.find(modules_[at]);
-    if (behind == result_.statistics.end() || !behind->second.output) return;
-    s.mean = behind->second.output->mean;
-    s.std = behind->second.output->std;
   }
 
   void describe(size_t i) {
@@ -170,8 +163,9 @@ class Builder {
     try {
       return activation_quantization(settings, statistics);
     } catch (const std::invalid_argument& error) {
-      refuse(i, std::string("statistics of the ") + what, error.what(),
-             "collect the statistics again, or choose another clipping");
+      refuse(
+          i, std::string("statistics of the ") + what, error.what(),
+          "collect the statistics again, or choose another clipping (of n_std, more deviations)");
     }
   }
 

@@ -6,6 +6,7 @@
 #include <cmath>
 #include <stdexcept>
 
+#include "models/sliding_window.h"
 #include "sim/kernel.h"
 
 namespace widthwise {
@@ -36,14 +37,7 @@ void for_each_window(const Window& w, const Visit& visit) {
   for (int64_t row = 0; row < w.ofmap_rows; ++row) {
     for (int64_t col = 0; col < w.ofmap_cols; ++col) {
       taps.clear();
-      for (int64_t kr = 0; kr < w.kernel_rows; ++kr) {
-        for (int64_t kc = 0; kc < w.kernel_cols; ++kc) {
-          const int64_t r = row * w.stride_rows - w.pad_top + kr * w.dilation_rows,
-                        c = col * w.stride_cols - w.pad_left + kc * w.dilation_cols;
-          if (r >= 0 && r < w.ifmap_rows && c >= 0 && c < w.ifmap_cols)
-            taps.push_back(r * w.ifmap_cols + c);
-        }
-      }
+      for_each_tap(w, row, col, [&](int64_t, int64_t pixel) { taps.push_back(pixel); });
       for (int64_t channel = 0; channel < w.ofmap_channels; ++channel)
         visit(channel, row * w.ofmap_cols + col, taps);
     }
