@@ -103,7 +103,8 @@ class NetworkQuantization {
     config_.first_last_bits = bits;
     if (bits) return;
     for (const std::string& name : end_layers(model_.network)) {
-      config_.float_layers.insert(name);
+      config_.float_activations.insert(name);
+      config_.float_weights.insert(name);
       config_.layers.erase(name);
     }
   }
@@ -159,11 +160,18 @@ class NetworkQuantization {
     calibration.preprocessing = request_.preprocessing;
     calibration.images = request_.images;
     const auto data = open_calibration_data(calibration, file_, model_.network, 1024);
-    source_ = fmt::format("{} inputs", data->count());
-    if (chooses_widths(request_.methods))
-      text_ += choose_widths_within(request_.methods, model_.network, *data, config_, progress_);
-    return quantize_calibrated(model_.network, image_source(*data), data->count(), config_,
-                               progress_);
+    const int64_t images = data->count();
+    if (chooses_widths(request_.methods)) {
+      const HalvedData halves(*data);
+      const ChosenWidths chosen =
+          choose_widths_within(request_.methods, model_.network, halves, config_, progress_);
+      text_ += chosen.text;
+      // The network that was judged on the others.
+      source_ = fmt::format("{} of {} inputs", chosen.images, images);
+      return quantize_calibrated(model_.network, halves.source, chosen.images, config_, progress_);
+    }
+    source_ = fmt::format("{} inputs", images);
+    return quantize_calibrated(model_.network, image_source(*data), images, config_, progress_);
   }
 
   const QuantizeRequest& request_;

@@ -29,11 +29,24 @@ double mac_energy_uj(const CostTable& table, const FloatLayer& layer, int ifmap_
 
 }  // namespace
 
-std::string choose_widths_within(const MethodRequest& request, const FloatNetwork& network,
-                                 const DataSet& data, QuantizationConfig& config,
-                                 Progress& progress) {
+HalvedData::HalvedData(const DataSet& data) {
+  const int64_t half = (data.count() + 1) / 2, elements = data.input_elements();
+  const auto at = [half](int64_t i) { return i < half ? 2 * i : 2 * (i - half) + 1; };
+  source = [&data, at, elements](int64_t first, int64_t count, std::span<float> values) {
+    for (int64_t i = 0; i < count; ++i)
+      data.read(at(first + i), 1,
+                values.subspan(static_cast<size_t>(i * elements), static_cast<size_t>(elements)));
+  };
+  if (data.labels().empty()) return;
+  for (int64_t i = 0; i < data.count(); ++i)
+    labels.push_back(data.labels()[static_cast<size_t>(at(i))]);
+}
+
+ChosenWidths choose_widths_within(const MethodRequest& request, const FloatNetwork& network,
+                                  const HalvedData& data, QuantizationConfig& config,
+                                  Progress& progress) {
   constexpr int kWidest = 8;
-  if (data.labels().empty())
+  if (data.labels.empty())
     refuse_option("--points-lost, --energy-budget-uj", "need labelled calibration inputs",
                   "name their labels: --labels");
   const CostTable table =
@@ -46,7 +59,7 @@ std::string choose_widths_within(const MethodRequest& request, const FloatNetwor
   config.ifmap.bits = config.weight.bits = kWidest;
   if (!config.elementwise_bits) config.elementwise_bits = kWidest;
   const WidthChoice choice = choose_widths(
-      network, image_source(data), data.labels(), config,
+      network, data.source, data.labels, config,
       {.points_lost = request.points_lost, .cost = request.energy_budget_uj}, cost, progress);
   config.layers = choice.layers;
   double widest = 0;
@@ -60,13 +73,16 @@ std::string choose_widths_within(const MethodRequest& request, const FloatNetwor
     text.add({layer.name, std::to_string(a), std::to_string(w),
               fmt::format("{:.4f}", cost(layer, a, w)), fmt::format("{:.4f}", whole)});
   }
-  return text.text() + fmt::format(
-                           "  MACs {:.3f} uJ of {:.3f} uJ at 8 x 8 bits ({}{}); top-1 {:.2f} % of "
-                           "the inputs that "
-                           "it was not rounded on, FP32 {:.2f} %\n\n",
-                           choice.cost, widest, table.name(),
-                           config.float_layers.empty() ? "" : "; layers in float are not counted",
-                           choice.percent, choice.float_percent);
+  return {text.text() +
+              fmt::format("  MACs {:.3f} uJ of {:.3f} uJ at 8 x 8 bits ({}{}); top-1 {:.2f} % of "
+                          "the inputs that "
+                          "it was not rounded on, FP32 {:.2f} %\n\n",
+                          choice.cost, widest, table.name(),
+                          config.float_activations.empty() && config.float_weights.empty()
+                              ? ""
+                              : "; layers in float are not counted",
+                          choice.percent, choice.float_percent),
+          choice.rounded_images};
 }
 
 }  // namespace widthwise

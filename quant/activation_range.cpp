@@ -229,6 +229,9 @@ int64_t kl_bins(std::span<const int64_t> counts, int64_t codes) {
   // As Migacz's loop, which begins at 128 of 2048 bins: narrower ones that hold a single value are
   // one point in P and in Q, whatever lies outside.
   const int64_t fewest = std::max(codes, bins / 16);
+  // Nor are thresholds below most values: what is left inside can be told apart by few codes, and
+  // the divergence says nothing of the rest.
+  constexpr double kLeastInside = 0.9;
   int64_t filled_bin = -1;
   double inside = 0;  // values below bin `kept`
   for (int64_t kept = 1; kept <= bins; ++kept) {
@@ -236,7 +239,7 @@ int64_t kl_bins(std::span<const int64_t> counts, int64_t codes) {
     inside += last;
     // Outliers join the last bin that has a share in Q: pixels leave most bins empty.
     if (last > 0) filled_bin = kept - 1;
-    if (kept < fewest || filled_bin < 0) continue;
+    if (kept < fewest || inside < kLeastInside * all) continue;
     // P: the clipped histogram. Q: every code's share, spread evenly over those of its
     // bins that are not empty.
     double divergence = 0, expanded = 0;

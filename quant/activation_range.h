@@ -35,7 +35,7 @@ RealRange activation_range(const TensorStatistics& statistics, const ActivationR
 double squared_error(const Histogram& histogram, const TensorQuantization& quantization);
 
 // How many of the first bins of a histogram of |x| Migacz's method keeps for `codes` codes: as many
-// as there are codes, and a 16th of all, at least.
+// as there are codes, a 16th of all, and those of 9 in 10 values, at least.
 int64_t kl_bins(std::span<const int64_t> counts, int64_t codes);
 
 }  // namespace widthwise

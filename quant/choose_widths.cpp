@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 #include <tbb/enumerable_thread_specific.h>
 #include <tbb/parallel_for.h>
+#include <tbb/task_arena.h>
 
 #include <algorithm>
 #include <cmath>
@@ -10,6 +11,7 @@
 
 #include "core/error.h"
 #include "quant/batch_slots.h"
+#include "quant/equalize.h"
 #include "quant/fake_quantized.h"
 #include "quant/quantize_calibrated.h"
 #include "quant/tensor_bits.h"
@@ -51,7 +53,8 @@ class Search {
     if (!config_.elementwise_bits) config_.elementwise_bits = 8;
     for (const FloatLayer& layer : network.layers) {
       if (!has_weights(layer) || config.layers.contains(layer.name) ||
-          config.float_layers.contains(layer.name))
+          config.float_activations.contains(layer.name) ||
+          config.float_weights.contains(layer.name))
         continue;
       for (const bool weight : {false, true}) operands_.push_back({&layer, weight, {}});
     }
@@ -73,6 +76,7 @@ class Search {
       if (!budget_.points_lost) taken = needed;
     }
     WidthChoice choice;
+    choice.rounded_images = rounded_;
     choice.layers = layers_after(steps, taken);
     choice.cost = cost_after(steps, taken);
     choice.float_percent = float_percent;
@@ -164,13 +168,20 @@ class Search {
   }
 
   void measure() {
+    FloatNetwork network = network_;
+    if (config_.equalization) equalize(network);
     const Statistics statistics =
-        calibrate(network_, source_, std::ssize(labels_), Progress::none(), Detail::kHistograms);
-    const int64_t images = std::min(std::ssize(labels_), kSensitivityImages);
+        calibrate(network, source_, rounded_, Progress::none(), Detail::kHistograms);
+    const int64_t images = std::min(rounded_, kSensitivityImages);
     const std::vector<float> real = logits(network_, {}, 0, images);
     const auto at = [&](const Layers& layers) {
-      return divergence(real, logits(quantize(network_, statistics, with(layers)), 0, images),
-                        static_cast<size_t>(images));
+      double found = 0;
+      // What waits for its batches begins no other operand, whose network would take memory, too.
+      tbb::this_task_arena::isolate([&] {
+        found = divergence(real, logits(quantize(network, statistics, with(layers)), 0, images),
+                           static_cast<size_t>(images));
+      });
+      return found;
     };
     const double least = at(widest());
     progress_.begin("sensitivities", std::ssize(operands_), "operands");

@@ -23,6 +23,8 @@ struct WidthBudget {
 };
 
 struct WidthChoice {
+  // The first images, which the network that was judged is calibrated and rounded on.
+  int64_t rounded_images = 0;
   std::map<std::string, QuantizationConfig::LayerBits> layers;  // of every matmul with weights
   double cost = 0;
   double float_percent = 0, percent = 0;  // top-1 on the judged images
@@ -36,11 +38,12 @@ struct WidthChoice {
 //      cost saved; divergences are taken to add up.
 //   3. The points budget: the longest run of these steps whose network, quantized as `config` says
 //      (rounding and bias correction included) on the first half of the images, loses no more on
-//      the other half, by which it is judged; found by bisection. The cost budget:
-//      the shortest run that costs no more. With both, an InputError says if they exclude each
-//      other; so does a cost below that of the least widths, and a loss of points at the widest.
-// config.elementwise_bits is taken as 8 if it is empty. Layers that config.layers or
-// config.float_layers name stay, and cost nothing.
+//      the other half, by which it is judged; found by bisection, which takes the loss to grow with
+//      the run. The cost budget: the shortest run that costs no more. With both, an InputError says
+//      if they exclude each other; so does a cost below that of the least widths, and a loss of
+//      points at the widest.
+// config.elementwise_bits is taken as 8 if it is empty. Layers that config names in
+// `layers`, `float_activations` or `float_weights` stay, and cost nothing.
 WidthChoice choose_widths(const FloatNetwork& network, const ImageSource& source,
                           std::span<const int32_t> labels, const QuantizationConfig& config,
                           const WidthBudget& budget, const LayerCost& cost, Progress& progress,

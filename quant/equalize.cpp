@@ -70,10 +70,22 @@ void for_channel(FloatLayer& reader, int64_t channel, const Visit& visit) {
   }
 }
 
+// A channel below this part of its tensor's greatest weight stays: it has next to nothing to gain,
+// and its bias would outgrow all others.
+constexpr float kLeastPart = 1.0F / 256;
+
+float magnitude(const std::vector<float>& weights) {
+  float most = 0;
+  for (const float w : weights) most = std::max(most, std::abs(w));
+  return most;
+}
+
 // The greatest change of a scale.
 double equalize_pair(const Pair& pair) {
   const auto& from = std::get<MatmulWorkload>(pair.writer->workload);
   const int64_t length = from.reduction_length();
+  const float least_written = magnitude(pair.writer->weights) * kLeastPart,
+              least_read = magnitude(pair.reader->weights) * kLeastPart;
   double greatest = 0;
   for (int64_t channel = 0; channel < from.window.ofmap_channels; ++channel) {
     const auto own =
@@ -82,7 +94,7 @@ double equalize_pair(const Pair& pair) {
     float written = 0, read = 0;
     for (const float w : own) written = std::max(written, std::abs(w));
     for_channel(*pair.reader, channel, [&](float& w) { read = std::max(read, std::abs(w)); });
-    if (!(written > 0 && read > 0)) continue;
+    if (!(written > least_written && read > least_read)) continue;
     const float scale = std::sqrt(written / read);
     if (!std::isnormal(scale)) continue;
     for (float& w : own) w /= scale;

@@ -3,8 +3,8 @@
 namespace widthwise {
 
 std::vector<float> real_weights(const QuantizedLayer& layer) {
-  const int64_t channels = std::ssize(layer.bias);
-  const int64_t length = channels == 0 ? 0 : std::ssize(layer.weights) / channels;
+  const int64_t channels = std::get<MatmulWorkload>(layer.workload).window.ofmap_channels,
+                length = std::ssize(layer.weights) / channels;
   std::vector<float> weights;
   weights.reserve(layer.weights.size());
   for (int64_t oc = 0; oc < channels; ++oc) {

@@ -7,24 +7,36 @@
 
 namespace widthwise {
 
-FloatParts float_parts(const FloatNetwork& network, const QuantizationConfig& config) {
-  for (const std::string& name : config.float_layers) {
-    const auto& wanted = name;
-    std::vector<std::string> names;
-    for (const FloatLayer& layer : network.layers) {
-      if (!keeps_quantization(layer)) names.push_back(layer.name);
-    }
-    if (std::find(names.begin(), names.end(), wanted) != names.end()) continue;
+namespace {
+
+template <class Allowed>
+void check_names(const FloatNetwork& network, const std::set<std::string>& names,
+                 const std::string& field, const Allowed& allowed) {
+  std::vector<std::string> known;
+  for (const FloatLayer& layer : network.layers) {
+    if (allowed(layer)) known.push_back(layer.name);
+  }
+  for (const std::string& name : names) {
+    if (std::find(known.begin(), known.end(), name) != known.end()) continue;
     throw InputError(
         {.file = "",
          .where = "network '" + network.name + "'",
-         .field = "float layers",
-         .problem = "'" + name + "' is none of its layers that compute: " + list_names(names),
+         .field = field,
+         .problem = "'" + name + "' is none of its layers that compute: " + list_names(known),
          .fix = "correct the name"});
   }
+}
+
+}  // namespace
+
+FloatParts float_parts(const FloatNetwork& network, const QuantizationConfig& config) {
+  check_names(network, config.float_activations, "float activations",
+              [](const FloatLayer& layer) { return !keeps_quantization(layer); });
+  check_names(network, config.float_weights, "float weights",
+              [](const FloatLayer& layer) { return has_weights(layer); });
   const auto at = [](int index) { return static_cast<size_t>(index); };
-  const auto in_float = [&](const FloatLayer& layer) {
-    return config.float_layers.contains(layer.name);
+  const auto is_real = [&](const FloatLayer& layer) {
+    return config.float_activations.contains(layer.name);
   };
   // Which tensors something wants as codes, from the last reader on. The network's output is codes
   // unless a layer in float computes it.
@@ -34,10 +46,10 @@ FloatParts float_parts(const FloatNetwork& network, const QuantizationConfig& co
   for (auto layer = network.layers.rbegin(); layer != network.layers.rend(); ++layer) {
     if (layer->output != origin) continue;
     if (keeps_quantization(*layer)) origin = layer->inputs[0];
-    if (in_float(*layer)) wanted[at(network.output)] = false;
+    if (is_real(*layer)) wanted[at(network.output)] = false;
   }
   for (auto layer = network.layers.rbegin(); layer != network.layers.rend(); ++layer) {
-    const bool wants = keeps_quantization(*layer) ? wanted[at(layer->output)] : !in_float(*layer);
+    const bool wants = keeps_quantization(*layer) ? wanted[at(layer->output)] : !is_real(*layer);
     for (const int input : layer->inputs) {
       if (wants) wanted[at(input)] = true;
     }
@@ -47,8 +59,8 @@ FloatParts float_parts(const FloatNetwork& network, const QuantizationConfig& co
   parts.tensors[at(network.input)] = !wanted[at(network.input)];
   for (const FloatLayer& layer : network.layers) {
     const bool moves = keeps_quantization(layer);
-    const bool real = moves ? parts.tensors[at(layer.inputs[0])] : in_float(layer);
-    parts.layers.push_back(real);
+    const bool real = moves ? parts.tensors[at(layer.inputs[0])] : is_real(layer);
+    parts.layers.push_back(real || config.float_weights.contains(layer.name));
     parts.tensors[at(layer.output)] = real && (moves || !wanted[at(layer.output)]);
   }
   return parts;

@@ -57,7 +57,13 @@ class MomentSums {
   // Adds the round's samples.
   void add(int64_t images) {
     const int64_t rows = images * pixels_;
+    if (samples_ == 0) {
+      shift_ = column_means(rows_, rows);
+      real_shift_ = column_means(real_rows_, rows);
+    }
     samples_ += rows;
+    subtract(shift_, rows_, rows);
+    subtract(real_shift_, real_rows_, rows);
     tbb::parallel_for(tbb::blocked_range<int64_t>(0, width_, 32), [&](const auto& columns) {
       for (int64_t r = 0; r < rows; ++r) {
         for (int64_t i = columns.begin(); i < columns.end(); ++i) {
@@ -88,9 +94,12 @@ class MomentSums {
     m.length = length_;
     m.samples = samples_;
     const auto n = static_cast<double>(samples_);
+    std::vector<double> real_rest, rest;  // of the means about the shifts
     for (size_t i = 0; i < sums_.size(); ++i) {
-      m.real_mean.push_back(real_sums_[i] / n);
-      m.mean.push_back(sums_[i] / n);
+      real_rest.push_back(real_sums_[i] / n);
+      rest.push_back(sums_[i] / n);
+      m.real_mean.push_back(real_rest.back() + static_cast<double>(real_shift_[i]));
+      m.mean.push_back(rest.back() + static_cast<double>(shift_[i]));
     }
     const auto centred = [&](const std::vector<double>& products, const std::vector<double>& left) {
       std::vector<double> out(products.size());
@@ -99,16 +108,36 @@ class MomentSums {
         const size_t first = row / length * length;
         for (size_t col = 0; col < length; ++col)
           out[row * length + col] =
-              products[row * length + col] / n - left[row] * m.mean[first + col];
+              products[row * length + col] / n - left[row] * rest[first + col];
       }
       return out;
     };
-    m.covariance = centred(products_, m.mean);
-    m.cross_covariance = centred(cross_, m.real_mean);
+    m.covariance = centred(products_, rest);
+    m.cross_covariance = centred(cross_, real_rest);
     return m;
   }
 
  private:
+  std::vector<float> column_means(const std::vector<float>& rows, int64_t count) const {
+    std::vector<double> sums(static_cast<size_t>(width_));
+    for (int64_t r = 0; r < count; ++r) {
+      for (int64_t i = 0; i < width_; ++i)
+        sums[static_cast<size_t>(i)] +=
+            static_cast<double>(rows[static_cast<size_t>(r * width_ + i)]);
+    }
+    std::vector<float> means;
+    for (const double sum : sums)
+      means.push_back(static_cast<float>(sum / static_cast<double>(count)));
+    return means;
+  }
+  // So that a small spread about a great mean is not lost in float32's products.
+  void subtract(const std::vector<float>& shift, std::vector<float>& rows, int64_t count) const {
+    tbb::parallel_for(int64_t{0}, count, [&](int64_t r) {
+      for (int64_t i = 0; i < width_; ++i)
+        rows[static_cast<size_t>(r * width_ + i)] -= shift[static_cast<size_t>(i)];
+    });
+  }
+
   void gather(const float* ifmap, int64_t pixel, float* row) const {
     const Window& w = workload_.window;
     const int64_t top = pixel / w.ofmap_cols * w.stride_rows - w.pad_top,
@@ -128,7 +157,8 @@ class MomentSums {
   const MatmulWorkload& workload_;
   bool covariances_;
   int64_t groups_ = 1, length_ = 0, width_ = 0, pixels_ = 0, samples_ = 0;
-  std::vector<float> real_rows_, rows_;  // [images of a round * pixels, groups * length]
+  std::vector<float> real_shift_, shift_;  // means of the first round
+  std::vector<float> real_rows_, rows_;    // [images of a round * pixels, groups * length]
   std::vector<double> real_sums_, sums_, products_, cross_;
 };
 
@@ -163,12 +193,13 @@ void PairRunner::run(int64_t first, int64_t count, const Visit& visit) {
   tbb::parallel_for(int64_t{0}, (count + kBatchImages - 1) / kBatchImages, [&](int64_t batch) {
     const int64_t begin = first + batch * kBatchImages,
                   n = std::min<int64_t>(kBatchImages, first + count - begin);
-    std::vector<float> values(static_cast<size_t>(n * elements(inputs_.real)));
-    inputs_.real_source(begin, n, values);
-    const auto x = real_.local().run(values, static_cast<int>(n));
-    inputs_.source(begin, n, values);
-    const auto y = quantized_.local().run(values, static_cast<int>(n));
-    visit(begin, n, x, y);
+    // Both are read first: a source may wait for work of its own, and run another batch meanwhile.
+    std::vector<float> real(static_cast<size_t>(n * elements(inputs_.real))),
+        quantized(real.size());
+    inputs_.real_source(begin, n, real);
+    inputs_.source(begin, n, quantized);
+    visit(begin, n, real_.local().run(real, static_cast<int>(n)),
+          quantized_.local().run(quantized, static_cast<int>(n)));
   });
 }
 

@@ -260,9 +260,9 @@ class Writer {
     ModelBuilder::set_integers(out, "pads", pads);
   }
 
-  // The file's name of the layer's weights; a layer in float has them as they are.
+  // The file's name of the layer's weights: codes, or real numbers as they are.
   std::string weights(const QuantizedLayer& layer, const Shape& shape, size_t axis) {
-    if (!layer.in_float) return values_->weights(layer, shape, axis);
+    if (!layer.weights.empty()) return values_->weights(layer, shape, axis);
     const std::string name = layer.name + "_weight";
     model_.add_constant(name, Tensor::floats(shape, layer.in_float->weights));
     return name;
@@ -288,7 +288,7 @@ class Writer {
         for (size_t oc = 0; oc < rows; ++oc) to[k * rows + oc] = from[oc * cols + k];
       }
     };
-    if (layer.in_float) {
+    if (layer.weights.empty()) {
       turn(layer.in_float->weights, turned.in_float->weights);
     } else {
       turn(layer.weights, turned.weights);
@@ -310,7 +310,7 @@ class Writer {
         }
       }
     };
-    if (layer.in_float) {
+    if (layer.weights.empty()) {
       spread(layer.in_float->weights, dense.in_float->weights, [](int64_t) { return 0.0F; });
     } else {
       spread(layer.weights, dense.weights, [&](int64_t oc) { return layer.weight_zero_point(oc); });

@@ -163,7 +163,7 @@ void layer_items(YAML::Emitter& yaml, const QuantizedNetwork& network,
                 network.tensor(layer.ifmaps[i]));
   const auto* matmul = std::get_if<MatmulWorkload>(&layer.workload);
   if (matmul != nullptr && !matmul->unit_weights) {
-    if (layer.in_float) {
+    if (layer.weights.empty()) {
       item(yaml, "weights", "float");
     } else {
       codes_item(

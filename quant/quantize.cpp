@@ -7,6 +7,7 @@
 
 #include "core/error.h"
 #include "quant/activation_range.h"
+#include "quant/fake_quantized.h"
 #include "quant/float_parts.h"
 #include "quant/tensor_bits.h"
 #include "quant/weight_range.h"
@@ -153,9 +154,10 @@ class Quantizer {
     out.ifmaps = layer.inputs;
     out.ofmap = layer.output;
     if (in_float) out.in_float = {layer.weights, layer.bias, layer.low, layer.high};
-    if (!in_float && ifmap_bits < bits_.of_tensor[static_cast<size_t>(layer.inputs[0])])
+    const auto ifmap = static_cast<size_t>(layer.inputs[0]);
+    if (!parts_.tensors[ifmap] && ifmap_bits < bits_.of_tensor[ifmap])
       out.ifmaps[0] = rescaled(layer.inputs[0], ifmap_bits);
-    if (keeps_quantization(layer) && !in_float) {
+    if (keeps_quantization(layer) && !parts_.tensors[ifmap]) {
       quantization(layer.output) = quantization(layer.inputs[0]);
     } else {
       quantize_tensor(layer.output);
@@ -165,8 +167,15 @@ class Quantizer {
                                       : quantize_value(layer.low, ofmap);
     out.q_max = std::isinf(layer.high) ? static_cast<int32_t>(ofmap.format.max())
                                        : quantize_value(layer.high, ofmap);
-    if (std::holds_alternative<MatmulWorkload>(layer.workload) && !in_float)
+    const bool matmul = std::holds_alternative<MatmulWorkload>(layer.workload);
+    if (matmul && !in_float) {
       quantize_weights(layer, out);
+      make_room_for_bias(layer, out);
+      out.bias = bias_codes(out, layer.bias, quantization(out.ifmaps[0]));
+    } else if (has_weights(layer) && !config_.float_weights.contains(layer.name)) {
+      quantize_weights(layer, out);
+      out.in_float->weights = real_weights(out);
+    }
     result_.layers.push_back(std::move(out));
   }
 
@@ -203,7 +212,26 @@ class Quantizer {
         for (const float w : own) out.weights.push_back(std::max(quantize_value(w, q), least_code));
       }
     }
-    out.bias = bias_codes(out, layer.bias, quantization(out.ifmaps[0]));
+  }
+
+  // Of a channel that is almost dead, weights and scale are so small that its bias would leave
+  // int32: the scale grows until the bias has 2^30 steps, and of the weights nothing is lost that
+  // the output's codes would show.
+  void make_room_for_bias(const FloatLayer& layer, QuantizedLayer& out) {
+    if (out.weight_scales.size() != layer.bias.size() || out.weight_scales.size() < 2) return;
+    const size_t length = layer.weights.size() / layer.bias.size();
+    for (size_t oc = 0; oc < layer.bias.size(); ++oc) {
+      const float least =
+          std::ldexp(std::abs(layer.bias[oc]), -30) / quantization(out.ifmaps[0]).scale;
+      if (out.weight_scales[oc] >= least / 2) continue;
+      out.weight_scales[oc] =
+          config_.power_of_two_scales ? std::exp2(std::ceil(std::log2(least))) : least;
+      const TensorQuantization q{out.weight_format, out.weight_scales[oc],
+                                 out.weight_zero_point(static_cast<int64_t>(oc))};
+      for (size_t i = oc * length; i < (oc + 1) * length; ++i)
+        out.weights[i] = std::max(quantize_value(layer.weights[i], q),
+                                  least_weight_code(out.weight_format, config_.weights));
+    }
   }
 
   const FloatNetwork& network_;
@@ -229,7 +257,7 @@ std::vector<int32_t> bias_codes(const QuantizedLayer& layer, std::span<const flo
       refuse(
           "layer '" + layer.name + "'", "bias",
           fmt::format("of channel {} is {:.3g} steps of its scale, allowed within int32", oc, code),
-          "the channel's weights are almost zero: prune it, or quantize the weights per tensor");
+          "its weights are almost zero: prune it, or give every channel a scale of its own");
     }
     codes[oc] = static_cast<int32_t>(code);
   }
@@ -238,9 +266,12 @@ std::vector<int32_t> bias_codes(const QuantizedLayer& layer, std::span<const flo
 
 void check_config(const FloatNetwork& network, const QuantizationConfig& config) {
   const std::vector<bool> real = float_parts(network, config).tensors;
-  if (std::find(real.begin(), real.end(), false) == real.end())
-    refuse("quantization", "float layers", "are all, so that nothing is quantized",
-           "quantize some");
+  const auto has_codes = [&](const FloatLayer& layer) {
+    return has_weights(layer) && !config.float_weights.contains(layer.name);
+  };
+  if (std::find(real.begin(), real.end(), false) == real.end() &&
+      std::none_of(network.layers.begin(), network.layers.end(), has_codes))
+    refuse("quantization", "bits", "are none, so that nothing is quantized", "give some");
   const auto check = [](int bits, int most, const std::string& field) {
     if (bits < 2 || bits > most)
       refuse("quantization", field, fmt::format("is {}, allowed 2..{}", bits, most),

@@ -52,9 +52,10 @@ struct QuantizationConfig {
   bool per_channel = true;                  // weights: one scale per output channel
   bool power_of_two_scales = false;         // round every scale up to a power of two
   std::map<std::string, LayerBits> layers;  // by layer name, in place of all bits here
-  // By name: left in float (quant/float_parts.h). They read what quantized layers wrote, at 8 bits
-  // unless `layers` says otherwise or others read it, too.
-  std::set<std::string> float_layers;
+  // By name: layers that compute with real numbers (quant/float_parts.h). Of the first, what they
+  // read and write is real where nothing else wants codes, which they read at 8 bits unless
+  // `layers` says otherwise; of the second, the weights are. A layer in float is in both.
+  std::set<std::string> float_activations, float_weights;
   ActivationRange activation_range;
   std::map<std::string, ActivationRange> tensor_ranges;  // by tensor name, in its place
   WeightRange weight_range;
@@ -95,7 +96,8 @@ void check_config(const FloatNetwork& network, const QuantizationConfig& config)
 //   Tensors: range from `statistics`, which a fused ReLU or Clip has limited. Data movement with
 //   one input and max-pooling keep their input's quantization. Bits are those of the layer that
 //   reads the tensor. Weights: range of the tensor or of each output channel. Average pooling: code
-//   1, scale 1/(taps). Bias: round half even to the scale ifmap * weight, int32.
+//   1, scale 1/(taps). Bias: round half even to the scale ifmap * weight, int32;
+//   a channel's scale grows where that would not hold its bias.
 // Throws InputError: a tensor without statistics (or without what its range needs), statistics that
 // are not finite or have min > max, bits out of range, readers that ask for different bits, a bias
 // that leaves int32, unknown layer names.

@@ -33,7 +33,7 @@ class Refiner {
     progress.begin("rounding weights", std::ssize(real_.layers), "layers");
     for (size_t i = 0; i < real_.layers.size(); ++i) {
       const size_t quantized = quantized_.at(real_.layers[i].name);
-      if (has_weights(real_.layers[i]) && !network_.layers[quantized].in_float)
+      if (has_weights(real_.layers[i]) && !network_.layers[quantized].weights.empty())
         refine(i, quantized);
       progress.advance(1);
     }
@@ -52,7 +52,12 @@ class Refiner {
     if (rounds) round(real, layer, workload, moments);
     if (config_.bias_correction) correct_bias(real, layer, workload, moments);
     fake.weights = real_weights(layer);
-    fake.bias = real_bias(layer, network_.tensor(layer.ifmaps[0]).quantization);
+    if (layer.in_float) {
+      layer.in_float->weights = fake.weights;
+      fake.bias = layer.in_float->bias;
+    } else {
+      fake.bias = real_bias(layer, network_.tensor(layer.ifmaps[0]).quantization);
+    }
   }
 
   void round(const FloatLayer& real, QuantizedLayer& layer, const MatmulWorkload& workload,
@@ -108,7 +113,11 @@ class Refiner {
       }
       bias[static_cast<size_t>(oc)] += static_cast<float>(shift);
     }
-    layer.bias = bias_codes(layer, bias, network_.tensor(layer.ifmaps[0]).quantization);
+    if (layer.in_float) {
+      layer.in_float->bias = bias;
+    } else {
+      layer.bias = bias_codes(layer, bias, network_.tensor(layer.ifmaps[0]).quantization);
+    }
   }
 
   const FloatNetwork& real_;
@@ -146,8 +155,16 @@ QuantizedNetwork quantize_calibrated(const FloatNetwork& given, const ImageSourc
   progress.end();
   QuantizedNetwork quantized = quantize(network, statistics, config);
   if (config.rounding != WeightRounding::kNearest || config.bias_correction)
-    Refiner(network, quantized, source, std::min(images, kRefinedImages), config).run(progress);
+    Refiner(network, quantized, source, refined_images(network, images), config).run(progress);
   return quantized;
+}
+
+int64_t refined_images(const FloatNetwork& network, int64_t images) {
+  constexpr int64_t kMost = 1024, kLeast = 32;
+  int64_t elements = 1;
+  for (const FloatTensor& tensor : network.tensors)
+    elements = std::max(elements, tensor.elements());
+  return std::min(images, std::clamp(kMostKeptFloats / elements, kLeast, kMost));
 }
 
 QuantizationConfig calibrated_config(IntegerFormat ifmap, IntegerFormat weight) {

@@ -8,7 +8,9 @@
 
 namespace widthwise {
 
-inline constexpr int64_t kRefinedImages = 1024;
+// Images that weights are rounded and biases corrected on, of `images`: up to 1024, and as many as
+// 256 MiB hold the values of at the network's greatest tensor, but 32 if there are so many.
+int64_t refined_images(const FloatNetwork& network, int64_t images);
 
 // Quantizes a network with the images that it is calibrated on, without training:
 //   1. equalization (quant/equalize.h)
@@ -18,7 +20,7 @@ inline constexpr int64_t kRefinedImages = 1024;
 //      as they are now: weights rounded by what the output errs (quant/weight_rounding.h), then the
 //      bias corrected by what the output's mean errs (Nagel et al., "Data-free quantization through
 //      weight equalization and bias correction", 2019, section 4.2, by the calibration images)
-//      The first kRefinedImages images serve, whose values at one tensor are kept in memory.
+//      The first refined_images() images serve, whose values at one tensor are kept in memory.
 // The result does not depend on the number of threads.
 QuantizedNetwork quantize_calibrated(const FloatNetwork& network, const ImageSource& source,
                                      int64_t images, const QuantizationConfig& config,

@@ -31,8 +31,8 @@ struct QuantizedTensor {
   }
 };
 
-// What a layer that is left in float computes with, as FloatLayer has it; its output becomes codes
-// unless that tensor is real.
+// What a layer computes with whose activations or weights are real numbers, as FloatLayer has it;
+// its output becomes codes unless that tensor is real.
 struct FloatParameters {
   std::vector<float> weights, bias;
   float low = -std::numeric_limits<float>::infinity();
@@ -55,7 +55,8 @@ struct QuantizedLayer {
   std::vector<float> weight_scales;         // one, or one per output channel
   std::vector<int32_t> weight_zero_points;  // as many as scales, or none: symmetric weights
   std::vector<int32_t> bias;  // per output channel, at scale ifmap * weight; zeros if there is none
-  // In place of all codes: a layer in float. Files hold such layers; a datapath does not run them.
+  // A layer that computes with real numbers, which files hold and a datapath does not run. Bias and
+  // weights are these; where the weights have codes, too, they stand for them.
   std::optional<FloatParameters> in_float = {};
 
   int32_t weight_zero_point(int64_t channel) const {

@@ -52,8 +52,10 @@ class Converter {
                                         .n_stds = options_.clip_n_stds,
                                         .percentile = options_.percentile});
     for (const FloatLayer& layer : fused_.layers) {
-      const bool in_float = !keeps_quantization(layer) && !settings_of(layer).bits_activations;
-      if (in_float) config.float_layers.insert(layer.name);
+      const ModuleSettings& s = settings_of(layer);
+      if (!keeps_quantization(layer) && !s.bits_activations)
+        config.float_activations.insert(layer.name);
+      if (has_weights(layer) && !s.bits_weights) config.float_weights.insert(layer.name);
       if (has_weights(layer)) add_bits(layer, config);
       add_range(fused_.tensor(layer.output).name, config);
     }
@@ -86,12 +88,7 @@ class Converter {
       const std::string where = "layer '" + module(i).module.name + "'";
       const bool weights = has_weights(network_.layers[i]);
       if (moves_one_tensor(network_.layers[i]) || module(i).joins) continue;
-      if (weights && s.bits_activations.has_value() != s.bits_weights.has_value())
-        refuse(where, "bits",
-               fmt::format("are none for {} alone, which a written network has no form of",
-                           s.bits_weights ? "activations" : "weights"),
-               "give both bits or neither, or evaluate with --quantize-eval");
-      if (!s.bits_activations) continue;
+      if (!s.bits_activations && !(weights && s.bits_weights)) continue;
       if (s.mode_activations != options_.mode_activations ||
           (weights && s.mode_weights != options_.mode_weights))
         refuse(where, "mode", "is another one than the network's", "state one mode for all layers");

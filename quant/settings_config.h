@@ -17,8 +17,8 @@ Statistics tensor_statistics(const ModuleNetwork& network, const NetworkStatisti
 // layer; max-pooling and data movement keep the codes that they read; the network's output has 8
 // bits, or more, unless an override states fewer. `fused` is the network that is quantized,
 // `modules` the same with every ReLU a layer.
-// Layers without bits are left in float. Throws InputError, naming the layer, for what quantize()
-// has no form of: bits for activations or weights alone, modes that differ from layer to layer,
+// Layers without bits are left in float, or their activations or weights are. Throws InputError,
+// naming the layer, for what quantize() has no form of: modes that differ from layer to layer,
 // per-channel weights in some layers only, settings of inputs and of half ranges, approximated
 // scales and accumulators, which are the datapath's.
 QuantizationConfig settings_config(const PtqOptions& options, const ResolvedSettings& settings,

@@ -35,7 +35,7 @@ class Chooser {
         int& read = in_float[static_cast<size_t>(input)];
         if (keeps_quantization(*layer))
           read = std::max(read, in_float[static_cast<size_t>(layer->output)]);
-        else if (config_.float_layers.contains(layer->name))
+        else if (config_.float_activations.contains(layer->name))
           read = std::max(read, stated(*layer).value_or(8));
       }
     }
@@ -63,7 +63,7 @@ class Chooser {
 
   int wanted(const FloatLayer& layer) {  // 0: anything
     if (keeps_quantization(layer)) return bits(layer.output);
-    if (config_.float_layers.contains(layer.name)) return 0;
+    if (config_.float_activations.contains(layer.name)) return 0;
     if (joins(layer)) return config_.elementwise_bits.value_or(0);
     if (!std::holds_alternative<MatmulWorkload>(layer.workload)) return 0;
     if (const auto own = stated(layer)) return *own;

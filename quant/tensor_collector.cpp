@@ -6,7 +6,9 @@
 #include <tbb/parallel_pipeline.h>
 
 #include <algorithm>
+#include <atomic>
 #include <cmath>
+#include <exception>
 #include <memory>
 #include <stdexcept>
 
@@ -77,11 +79,16 @@ class Collector {
     struct Measured {
       Chunk chunk;
       Parts parts;
+      std::exception_ptr error = nullptr;
     };
     using Shared = std::shared_ptr<Measured>;  // the pipeline copies what it passes on
     int64_t first = 0;
+    // The first error in the chunks' order. It is thrown behind the pipeline, which loses what is
+    // under way when something is thrown inside.
+    std::exception_ptr error;
+    std::atomic<bool> failed = false;
     const auto next = [&](tbb::flow_control& control) -> Chunk {
-      if (first == images_) {
+      if (first == images_ || failed) {
         control.stop();
         return {};
       }
@@ -91,27 +98,42 @@ class Collector {
       first += count;
       return chunk;
     };
-    const auto run = [&](const Chunk& chunk) -> Shared {
-      auto measured = std::make_shared<Measured>(Measured{chunk, Parts(network_.tensors.size())});
+    const auto measure_all = [&](const Chunk& chunk, Parts& parts) {
       std::vector<float> values(
           static_cast<size_t>(chunk.count * network_.tensor(network_.input).elements()));
       source_(chunk.first, chunk.count, values);
       executors_.local().run(values, static_cast<int>(chunk.count),
                              [&](int tensor, std::span<const float> seen) {
                                const auto t = static_cast<size_t>(tensor);
-                               if (recorded_[t]) measured->parts[t] = measure(t, seen, chunk.count);
+                               if (recorded_[t]) parts[t] = measure(t, seen, chunk.count);
                              });
+    };
+    const auto run = [&](const Chunk& chunk) -> Shared {
+      auto measured = std::make_shared<Measured>(Measured{chunk, Parts(network_.tensors.size())});
+      try {
+        measure_all(chunk, measured->parts);
+      } catch (...) {
+        measured->error = std::current_exception();
+      }
       return measured;
     };
     const auto finish = [&](const Shared& measured) {
-      fold(measured->chunk, measured->parts);
-      progress_.advance(measured->chunk.count);
+      if (error) return;
+      try {
+        if (measured->error) std::rethrow_exception(measured->error);
+        fold(measured->chunk, measured->parts);
+        progress_.advance(measured->chunk.count);
+      } catch (...) {
+        error = std::current_exception();
+        failed = true;
+      }
     };
     const auto unfinished = static_cast<size_t>(2 * tbb::info::default_concurrency());
     tbb::parallel_pipeline(
         unfinished, tbb::make_filter<void, Chunk>(tbb::filter_mode::serial_in_order, next) &
                         tbb::make_filter<Chunk, Shared>(tbb::filter_mode::parallel, run) &
                         tbb::make_filter<Shared, void>(tbb::filter_mode::serial_in_order, finish));
+    if (error) std::rethrow_exception(error);
   }
 
   template <class Visit>

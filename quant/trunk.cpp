@@ -29,11 +29,10 @@ LayerInputs Trunk::inputs(int real, int quantized) const {
 
 // To the last such tensor before the layer, if memory allows.
 void Trunk::advance(size_t index) {
-  constexpr int64_t kMostFloats = 32 << 20;  // of one network's values
   for (size_t i = index; i > position_; --i) {
     const int tensor = real_.layers[i - 1].output;
     const int64_t elements = real_.tensor(tensor).elements();
-    if (elements * images_ > kMostFloats || !leads_through(i, tensor)) continue;
+    if (elements * images_ > kMostKeptFloats || !leads_through(i, tensor)) continue;
     Values real{elements, std::vector<float>(static_cast<size_t>(elements * images_))},
         quantized = real;
     const LayerInputs way = inputs(tensor, tensor);

@@ -6,9 +6,12 @@
 
 namespace widthwise {
 
+// Values of one network that are kept; half a gigabyte in the two of them.
+inline constexpr int64_t kMostKeptFloats = int64_t{1} << 26;
+
 // Where layers get their ifmaps from: the images, or what the two networks made of them at a tensor
-// that every way through the network leads through, whose values are kept. So the time to come to
-// all layers grows with their number, not with its square.
+// that every way through the network leads through, whose values are kept if they are no more than
+// kMostKeptFloats. So the time to come to all layers grows with their number, not with its square.
 class Trunk {
  public:
   // All must outlive it; the quantized network has the float one's tensors first.

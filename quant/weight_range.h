@@ -9,7 +9,8 @@ namespace widthwise {
 //   kMinMax      the whole range
 //   kPercentile  without (100 - p) % of the weights: the greatest |w|, or half of them at either
 //                end for asymmetric ones
-//   kMse         the part of the range, in steps of 1 %, whose codes have the least squared error
+//   kMse         the part of the range, 25 to 100 % in steps of 1 %, whose codes have the least
+//   squared error
 TensorQuantization weight_quantization(std::span<const float> weights, const WeightRange& choice,
                                        IntegerFormat format, Symmetry symmetry,
                                        bool power_of_two_scale);

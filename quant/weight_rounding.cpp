@@ -16,7 +16,8 @@ double real_of(int32_t code, const TensorQuantization& q) {
 }
 
 int32_t code_of(double value, const TensorQuantization& q, int32_t least_code) {
-  const double code = std::nearbyint(value / static_cast<double>(q.scale)) + q.zero_point;
+  double code = std::nearbyint(value / static_cast<double>(q.scale)) + q.zero_point;
+  if (std::isnan(code)) code = q.zero_point;
   return static_cast<int32_t>(
       std::clamp(code, static_cast<double>(least_code), static_cast<double>(q.format.max())));
 }
@@ -57,7 +58,8 @@ void LeastErrorRounding::factorize() {
       for (int64_t j = k + 1; j < length_; ++j) sum += row[j] * row_k[j];
       return sum;
     };
-    row_k[k] = std::sqrt(std::max(row_k[k] - tail(row_k), damping_ * 1e-6));
+    row_k[k] =
+        std::sqrt(std::max(row_k[k] - tail(row_k), damping_));  // what it is, exactly, or more
     const auto above = [&](int64_t i) {
       double* row = upper_.data() + i * length_;
       row[k] = (row[k] - tail(row)) / row_k[k];

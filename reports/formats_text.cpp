@@ -25,7 +25,7 @@ std::string reads(const QuantizedNetwork& network, const QuantizedLayer& layer) 
 std::string weights(const QuantizedLayer& layer) {
   const auto* matmul = std::get_if<MatmulWorkload>(&layer.workload);
   if (matmul == nullptr || matmul->unit_weights) return "-";
-  if (layer.in_float) return "float";
+  if (layer.weights.empty()) return "float";
   return layer.weight_format.name() + (layer.weight_scales.size() > 1 ? " per channel" : "");
 }
 

@@ -369,11 +369,10 @@ class DistillerRunner::Run {
 
   void product(const FloatLayer& real, const std::vector<float>& from, std::vector<float>& to) {
     auto& executor = state_.executors[index_];
-    if (!executor) {
-      executor_network(real);
-      executor = std::make_unique<FloatExecutor>(state_.networks[index_],
-                                                 static_cast<int>(runner_.batch_));
-    }
+    if (!executor) executor_network(real);
+    if (!executor || executor->max_batch() < images_)  // an executor always computes all of its own
+      executor =
+          std::make_unique<FloatExecutor>(state_.networks[index_], static_cast<int>(images_));
     const auto result = executor->run(from, static_cast<int>(images_));
     to.assign(result.begin(), result.end());
   }

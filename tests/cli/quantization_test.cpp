@@ -114,7 +114,27 @@ TEST_F(Quantization, LeavesLayersInFloat) {
       done({"evaluate", "net.onnx", "--data", "data.npy", "--labels", "labels.npy", "--json"}).out);
   EXPECT_NEAR(result["mean_loss"].get<double>(), real["mean_loss"].get<double>(), 0.05);
   refused(quantize({"--data", "data.npy", "--images", "0", "--first-last-bits", "float"}),
-          {"float layers are all"});  // it has no others
+          {"bits are none, so that nothing is quantized"});  // it has no others
+}
+
+// The files compute nearly what `evaluate --quantize-eval` does at once.
+TEST_F(Quantization, WritesWeightsAndActivationsByThemselves) {
+  const auto loss = [&](Arguments command) {
+    command.insert(command.end(), {"--data", "data.npy", "--labels", "labels.npy", "--json"});
+    return Json::parse(done(command).out)["mean_loss"].get<double>();
+  };
+  fs::copy_file(folder_ / "net.yaml", folder_ / "q.yaml");
+  const double real = loss({"evaluate", "net.onnx"});
+  for (const Arguments& bits : {Arguments{"--qe-bits-acts", "0", "--qe-bits-wts", "3"},
+                                Arguments{"--qe-bits-acts", "8", "--qe-bits-wts", "0"}}) {
+    Arguments options = {"--qe-stats-file", "stats.yaml", "--qe-mode", "sym_restr"};
+    options.insert(options.end(), bits.begin(), bits.end());
+    done(quantize(options));
+    const double file = loss({"evaluate", "q.onnx"});
+    options.insert(options.begin(), {"evaluate", "net.onnx", "--qe"});
+    EXPECT_NEAR(file, loss(options), 0.02) << bits[1];
+    EXPECT_NE(file, real);
+  }
 }
 
 TEST_F(Quantization, PresetLeavesWhatIsStated) {
@@ -321,10 +341,8 @@ TEST_F(Quantization, RefusesOptionsThatMeanNothing) {
           {"--compat is given, but a release's arithmetic has no form as ONNX"});
   refused(quantize({"--qe-stats-file", "stats.yaml", "--qe-bits-accum", "16"}),
           {"--qe-bits-accum is given, but a network file states neither"});
-  refused(quantize({"--qe-stats-file", "stats.yaml", "--qe-bits-acts", "0"}),
-          {"layer 'conv': bits are none for activations alone"});
   refused(quantize({"--qe-stats-file", "stats.yaml", "--qe-bits-acts", "0", "--qe-bits-wts", "0"}),
-          {"float layers are all, so that nothing is quantized"});
+          {"bits are none, so that nothing is quantized"});
   refused(quantize({"--qe-stats-file", "stats.yaml", "--first-last-bits", "half"}),
           {"--first-last-bits is 'half', allowed 2..8, float"});
   refused(quantize({"--qe-stats-file", "stats.yaml", "--per-tensor"}),

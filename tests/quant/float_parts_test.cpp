@@ -34,7 +34,7 @@ FloatNetwork made() {
 
 std::vector<bool> real_tensors(const std::set<std::string>& in_float) {
   QuantizationConfig config;
-  config.float_layers = in_float;
+  config.float_activations = in_float;
   return float_parts(made(), config).tensors;
 }
 
@@ -65,14 +65,20 @@ TEST(FloatParts, RefusesWhatIsNoLayer) {
                                       HasSubstr("first, middle, sum, last")));
   }
   QuantizationConfig config;
-  config.float_layers = {"first", "middle", "sum", "last"};
+  EXPECT_THAT(input_error([&] {
+                config.float_weights = {"sum"};
+                float_parts(made(), config);
+              }),
+              HasSubstr("float weights 'sum' is none of its layers that compute: first, middle"));
+  config.float_activations = {"first", "middle", "sum", "last"};
+  config.float_weights = {"first", "middle", "last"};
   EXPECT_THAT(input_error([&] { quantize(made(), some_statistics(made()), config); }),
               HasSubstr("nothing is quantized"));
 }
 
 TEST(FloatParts, NeedNoStatisticsOfRealTensors) {
   QuantizationConfig config;
-  config.float_layers = {"first"};
+  config.float_activations = config.float_weights = {"first"};
   Statistics statistics = some_statistics(made());
   statistics.erase("x");
   const QuantizedNetwork network = quantize(made(), statistics, config);
@@ -87,7 +93,7 @@ TEST(FloatParts, NeedNoStatisticsOfRealTensors) {
 TEST(FloatParts, AreReadAtEightBitsUnlessStated) {
   QuantizationConfig config;
   config.ifmap.bits = 4;
-  config.float_layers = {"last"};
+  config.float_activations = {"last"};
   const auto bits = [&](int tensor) {  // x, first, pool, middle, move, sum, last
     const auto network = quantize(made(), some_statistics(made()), config);
     return network.tensor(tensor).quantization.format.bits;
@@ -96,9 +102,26 @@ TEST(FloatParts, AreReadAtEightBitsUnlessStated) {
   EXPECT_EQ(bits(1), 4);
   config.layers["last"].ifmap = 5;
   EXPECT_EQ(bits(5), 5);
-  config.float_layers = {"middle"};  // `pool` moves what `sum` reads, too, at any bits
+  config.float_activations = {"middle"};  // `pool` moves what `sum` reads, too, at any bits
   EXPECT_EQ(bits(1), 8);
   EXPECT_EQ(bits(5), 5);
+}
+
+TEST(FloatParts, WeightsAndActivationsByThemselves) {
+  QuantizationConfig config;
+  config.weight.bits = 3;
+  config.per_channel = false;
+  config.float_activations = {"first", "middle", "sum", "last"};
+  const QuantizedNetwork weights = quantize(made(), {}, config);
+  for (const QuantizedTensor& tensor : weights.tensors) EXPECT_TRUE(tensor.is_real) << tensor.name;
+  EXPECT_EQ(weights.layers[2].weights, (std::vector<int32_t>{1, 2, 2, 3}));  // of 1, 2, 3, 4
+  EXPECT_FLOAT_EQ(weights.layers[2].in_float->weights[1], 8 / 3.0F);
+  config.float_activations = {};
+  config.float_weights = {"first", "middle", "last"};
+  const QuantizedNetwork activations = quantize(made(), some_statistics(made()), config);
+  for (const QuantizedTensor& tensor : activations.tensors) EXPECT_FALSE(tensor.is_real);
+  EXPECT_EQ(activations.layers[2].in_float->weights, (std::vector<float>{1, 2, 3, 4}));
+  EXPECT_FALSE(activations.layers[4].in_float.has_value());  // the sum
 }
 
 TEST(FloatParts, EndsAreTheFirstAndTheLastWithWeights) {
@@ -116,7 +139,8 @@ int64_t count_nodes(const Graph& graph, const std::string& op) {
 // Files of random networks with random layers in float, read again and run node by node, against
 // the executor. A value next to a tie may become another code, which later layers pass on.
 TEST(FloatParts, FilesComputeTheSame) {
-  int compared = 0, equal = 0, with_float = 0, with_bias = 0;
+  int compared = 0, equal = 0, with_float = 0, with_bias = 0, weights_only = 0,
+      activations_only = 0;
   for (uint32_t seed = 1; seed <= 150; ++seed) {
     RandomNetwork random(104729 * seed, 2 + static_cast<int>(seed % 8));
     const FloatNetwork& real = random.model.network;
@@ -127,9 +151,10 @@ TEST(FloatParts, FilesComputeTheSame) {
     for (const FloatLayer& layer : real.layers) {
       if (keeps_quantization(layer)) continue;
       all.insert(layer.name);
-      if (random.one_in(3)) config.float_layers.insert(layer.name);
+      if (random.one_in(3)) config.float_activations.insert(layer.name);
+      if (has_weights(layer) && random.one_in(3)) config.float_weights.insert(layer.name);
     }
-    if (all.empty() || config.float_layers == all) continue;
+    if (all.empty() || config.float_activations == all) continue;
     QuantizedNetwork network;
     try {
       network = quantize(real, statistics, config);
@@ -143,6 +168,9 @@ TEST(FloatParts, FilesComputeTheSame) {
         << seed;
     for (const QuantizedLayer& layer : network.layers) {
       with_float += layer.in_float.has_value();
+      weights_only += layer.in_float && !layer.weights.empty();
+      activations_only += layer.in_float && !layer.in_float->weights.empty() &&
+                          !network.tensor(layer.ofmap).is_real && layer.weights.empty();
       with_bias += layer.in_float && !layer.in_float->bias.empty();
     }
     constexpr int kImages = 6;
@@ -167,6 +195,8 @@ TEST(FloatParts, FilesComputeTheSame) {
   EXPECT_GT(compared, 2000);
   EXPECT_GT(with_float, 50);
   EXPECT_GT(with_bias, 10);
+  EXPECT_GT(weights_only, 10);
+  EXPECT_GT(activations_only, 10);
   EXPECT_GT(equal, 0.97 * compared);
   std::cout << compared << " outputs compared, " << compared - equal << " differ at ties\n";
 }
