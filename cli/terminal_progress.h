@@ -11,7 +11,7 @@ namespace widthwise {
 // is no terminal. advance() throws Interrupted once Ctrl-C was pressed.
 class TerminalProgress : public Progress {
  public:
-  TerminalProgress();  // installs the handler of SIGINT
+  TerminalProgress();  // takes SIGINT over; before any other thread is made
   void begin(const std::string& work, int64_t total, const std::string& unit) override;
   void advance(int64_t done) override;
   void end() override;

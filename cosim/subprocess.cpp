@@ -122,8 +122,11 @@ ProcessResult run_process(const std::vector<std::string>& command, const fs::pat
   ::posix_spawn_file_actions_addopen(&actions, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
   ::posix_spawn_file_actions_adddup2(&actions, output.descriptor(), STDOUT_FILENO);
   ::posix_spawn_file_actions_adddup2(&actions, output.descriptor(), STDERR_FILENO);
-  ::posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETPGROUP);
+  sigset_t none;  // of this program's blocked signals
+  ::sigemptyset(&none);
+  ::posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETPGROUP | POSIX_SPAWN_SETSIGMASK);
   ::posix_spawnattr_setpgroup(&attributes, 0);
+  ::posix_spawnattr_setsigmask(&attributes, &none);
   const auto start = Clock::now();
   pid_t pid = -1;
   const int error = ::posix_spawn(&pid, executable.c_str(), &actions, &attributes, arguments.data(),
