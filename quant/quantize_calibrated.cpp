@@ -1,10 +1,12 @@
 #include "quant/quantize_calibrated.h"
 
+#include <fmt/format.h>
 #include <tbb/parallel_for.h>
 
 #include <algorithm>
 #include <map>
 
+#include "core/error.h"
 #include "quant/equalize.h"
 #include "quant/fake_quantized.h"
 #include "quant/layer_moments.h"
@@ -141,12 +143,31 @@ Detail needed_detail(const QuantizationConfig& config) {
   return detail;
 }
 
+// Matrices of length x length in double: some six at a time.
+void check_lengths(const FloatNetwork& network, const QuantizationConfig& config) {
+  constexpr int64_t kMost = 8192;
+  for (const FloatLayer& layer : network.layers) {
+    if (!has_weights(layer) || config.float_weights.contains(layer.name)) continue;
+    const int64_t length = std::get<MatmulWorkload>(layer.workload).reduction_length();
+    if (length <= kMost) continue;
+    throw InputError({.file = "",
+                      .where = "layer '" + layer.name + "'",
+                      .field = "rounding",
+                      .problem = fmt::format(
+                          "by the output's error is of {} products a sum, allowed up to {}: it "
+                          "takes memory by their square",
+                          length, kMost),
+                      .fix = "round to the nearest, or leave the layer's weights in float"});
+  }
+}
+
 }  // namespace
 
 QuantizedNetwork quantize_calibrated(const FloatNetwork& given, const ImageSource& source,
                                      int64_t images, const QuantizationConfig& config,
                                      Progress& progress) {
   check_config(given, config);
+  if (config.rounding == WeightRounding::kGptq) check_lengths(given, config);
   FloatNetwork network = given;
   if (config.equalization) equalize(network);
   const Detail detail = needed_detail(config);

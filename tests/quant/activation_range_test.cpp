@@ -232,6 +232,24 @@ TEST(ActivationRange, KlCutsOffATailThatMeansLittle) {
   EXPECT_LT(range.high, 12);
 }
 
+// No value is below half the greatest: the first bins are empty.
+TEST(ActivationRange, KlKeepsValuesThatLieFarFromZero) {
+  std::mt19937 random(5);
+  for (const double least : {0.1, 0.3, 0.5, 0.9}) {
+    for (const int bits : {4, 8}) {
+      std::vector<double> values(20000);
+      for (double& x : values)
+        x = least + (1 - least) * static_cast<double>(random() % 10000) / 10000;
+      const IntegerFormat format{bits, false};
+      const RealRange range =
+          range_of(statistics_of(values), Clipping::kKl, format, Symmetry::kAsymmetric);
+      EXPECT_GT(range.high, 0.9) << least;
+      const double whole = error_of(values, {0, 1}, format, Symmetry::kAsymmetric);
+      EXPECT_LT(error_of(values, range, format, Symmetry::kAsymmetric), 3 * whole + 1);
+    }
+  }
+}
+
 TEST(ActivationRange, LackingStatisticsAreNamed) {
   TensorStatistics s{.min = -1, .max = 1};
   for (const auto& [clipping, what] : {std::pair{Clipping::kAverage, "have no avg_"},

@@ -2,6 +2,8 @@
 #include "quant/quantize_calibrated.h"
 
 #include <tbb/global_control.h>
+#include <tbb/parallel_for.h>
+#include <tbb/task_arena.h>
 
 #include <algorithm>
 #include <cmath>
@@ -14,6 +16,7 @@
 #include "quant/layer_moments.h"
 #include "quant/onnx_writer.h"
 #include "quant/quantized_import.h"
+#include "quant/trunk.h"
 #include "tests/quant/quant_support.h"
 
 namespace widthwise {
@@ -104,6 +107,76 @@ TEST(LayerMoments, AreThoseOfThePlainLoop) {
   }
 }
 
+// A source that waits for work of its own, as folders of images do, while other batches run.
+ImageSource nested(const ImageSource& flat, int64_t elements) {
+  return [=](int64_t first, int64_t n, std::span<float> to) {
+    tbb::parallel_for(int64_t{0}, n, [&](int64_t i) {
+      flat(first + i, 1,
+           to.subspan(static_cast<size_t>(i * elements), static_cast<size_t>(elements)));
+    });
+  };
+}
+
+// Values of 1000 to 1001: their squares leave nothing of the spread in float32.
+TEST(LayerMoments, ASmallSpreadAboutAGreatMeanIsKept) {
+  MatmulWorkload m;
+  m.window = {.ifmap_channels = 2,
+              .ifmap_rows = 20,
+              .ifmap_cols = 20,
+              .ofmap_channels = 1,
+              .ofmap_rows = 20,
+              .ofmap_cols = 20};  // more pixels than are taken of an image
+  FloatNetwork network;
+  network.tensors = {{"x", {2, 20, 20}}};
+  network.input = network.output = 0;
+  const FakeQuantizedNetwork fake{network, {{}}};
+  constexpr int64_t kImages = 160;
+  std::vector<float> images(kImages * 800);
+  std::mt19937 random(3);
+  for (float& v : images) v = 1000 + static_cast<float>(random() % 256) / 256;
+  const ImageSource source = [&](int64_t first, int64_t n, std::span<float> to) {
+    std::copy_n(images.begin() + first * 800, n * 800, to.begin());
+  };
+  const LayerMoments found = layer_moments(m, {network, fake, source, source}, kImages, true);
+  EXPECT_EQ(found.samples, kImages * 256);
+  EXPECT_NEAR(found.mean[0], 1000.498, 0.01);
+  for (const size_t i : {0, 3}) {
+    EXPECT_NEAR(found.covariance[i], 1.0 / 12, 2e-3);
+    EXPECT_NEAR(found.cross_covariance[i], 1.0 / 12, 2e-3);
+  }
+  EXPECT_NEAR(found.covariance[1], 0, 2e-3);
+}
+
+TEST(QuantizeCalibrated, NearlyConstantInputsAreRoundedAsOthersAre) {
+  FloatBuilder b({3, 4, 4});
+  b.conv("end", b.conv("first", 0, {1, -0.5F, 0.25F, 0.3F, 0.2F, -0.6F}, {0.1F, 0}, 0), {1, -1},
+         {0.2F});
+  std::mt19937 random(4);
+  for (const float spread : {0.0F, 3e-4F, 1.0F}) {
+    std::vector<float> images(64 * 48);
+    for (float& v : images) v = 100 + spread * static_cast<float>(random() % 1000) / 1000;
+    const ImageSource source = [&](int64_t first, int64_t n, std::span<float> to) {
+      std::copy_n(images.begin() + first * 48, n * 48, to.begin());
+    };
+    QuantizationConfig config = calibrated_config({8, false}, {8, true});
+    const QuantizedNetwork q = quantize_calibrated(b.network, source, 64, config, Progress::none());
+    const FakeQuantizedNetwork fake = fake_quantized(q);
+    FloatExecutor real(b.network, 64), rounded(fake.network, 64, fake.tensors);
+    const auto wanted = real.run(images, 64), found = rounded.run(images, 64);
+    for (size_t i = 0; i < wanted.size(); ++i) EXPECT_NEAR(found[i], wanted[i], 0.6) << spread;
+  }
+}
+
+TEST(QuantizeCalibrated, FewerImagesOfGreatTensors) {
+  FloatBuilder small({3, 4, 4}), large({16, 1024, 1024}), huge({64, 2048, 2048});
+  EXPECT_EQ(refined_images(small.network, 500), 500);
+  EXPECT_EQ(refined_images(small.network, 5000), 1024);
+  EXPECT_EQ(refined_images(large.network, 5000), 32);
+  large.network.tensors[0].shape = {16, 256, 256};
+  EXPECT_EQ(refined_images(large.network, 5000), 64);
+  EXPECT_EQ(refined_images(huge.network, 5), 5);
+}
+
 class Shipped : public testing::TestWithParam<const char*> {
  protected:
   Shipped()
@@ -187,6 +260,67 @@ TEST_P(Shipped, IsWrittenAndReadBack) {
                 network.tensor(wanted.ifmaps[0]).quantization);
     }
   }
+}
+
+TEST_P(Shipped, ManyThreadsAndNestedSourcesGiveTheSame) {
+  QuantizationConfig config = calibrated_config({4, false}, {4, true});
+  const ImageSource flat = [this](int64_t first, int64_t n, std::span<float> to) {
+    std::copy_n(images_.begin() + first * 784, n * 784, to.begin());
+  };
+  const QuantizedNetwork wanted = run(config);
+  const tbb::global_control allow(tbb::global_control::max_allowed_parallelism, 8);
+  tbb::task_arena arena(8);
+  const QuantizedNetwork found = arena.execute([&] {
+    return quantize_calibrated(model_.network, nested(flat, 784), kImages, config,
+                               Progress::none());
+  });
+  for (size_t i = 0; i < wanted.layers.size(); ++i) {
+    EXPECT_EQ(found.layers[i].weights, wanted.layers[i].weights);
+    EXPECT_EQ(found.layers[i].bias, wanted.layers[i].bias);
+  }
+}
+
+// What each layer reads by way of the trunk is what a run from the images gives.
+TEST_P(Shipped, TheTrunkLeadsToEveryLayer) {
+  QuantizationConfig config;
+  config.ifmap.bits = config.weight.bits = 4;
+  config.elementwise_bits = 8;
+  const ImageSource source = [this](int64_t first, int64_t n, std::span<float> to) {
+    std::copy_n(images_.begin() + first * 784, n * 784, to.begin());
+  };
+  const QuantizedNetwork network = run(config);
+  const FakeQuantizedNetwork fake = fake_quantized(network);
+  constexpr int64_t kFew = 16;
+  std::vector<std::vector<float>> real(model_.network.tensors.size()), rounded(fake.tensors.size());
+  const auto keep = [](std::vector<std::vector<float>>& to) {
+    return [&to](int tensor, std::span<const float> values) {
+      to[static_cast<size_t>(tensor)].assign(values.begin(), values.end());
+    };
+  };
+  FloatExecutor(model_.network, kFew).run(std::span(images_).first(kFew * 784), kFew, keep(real));
+  FloatExecutor(fake.network, kFew, fake.tensors)
+      .run(std::span(images_).first(kFew * 784), kFew, keep(rounded));
+  Trunk trunk(model_.network, fake, source, kFew);
+  int64_t not_from_images = 0;
+  for (size_t i = 0; i < model_.network.layers.size(); ++i) {
+    const FloatLayer& layer = model_.network.layers[i];
+    if (!has_weights(layer)) continue;
+    const auto own = std::find_if(network.layers.begin(), network.layers.end(),
+                                  [&](const auto& one) { return one.name == layer.name; });
+    const LayerInputs inputs = trunk.before(i, own->ifmaps[0]);
+    not_from_images += inputs.real.input != model_.network.input;
+    PairRunner(inputs).run(0, kFew, [&](int64_t, int64_t, auto x, auto y) {
+      const auto& wanted = real[static_cast<size_t>(layer.inputs[0])];
+      ASSERT_EQ(x.size(), wanted.size()) << layer.name;
+      for (size_t k = 0; k < x.size(); ++k) ASSERT_NEAR(x[k], wanted[k], 1e-3) << layer.name;
+      const auto& codes = rounded[static_cast<size_t>(own->ifmaps[0])];
+      ASSERT_EQ(y.size(), codes.size()) << layer.name;
+      size_t differ = 0;  // at ties, by float32's order of sums
+      for (size_t k = 0; k < y.size(); ++k) differ += std::abs(y[k] - codes[k]) > 1e-3F;
+      ASSERT_LE(differ, y.size() / 500) << layer.name;
+    });
+  }
+  EXPECT_GT(not_from_images, 3);
 }
 
 INSTANTIATE_TEST_SUITE_P(All, Shipped, testing::Values("plain_cnn", "resnet8", "shufflenetv2"),

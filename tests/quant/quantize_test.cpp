@@ -298,5 +298,25 @@ TEST_F(Refusal, UnsignedSymmetricActivationsThatAreNegative) {
   EXPECT_NO_THROW(quantize(builder_.network, statistics_, config_));
 }
 
+// Weights of almost nothing: the channel's scale makes room for its bias, which is kept.
+TEST(Quantize, AChannelThatIsAlmostDeadKeepsItsBias) {
+  FloatBuilder b({2, 1, 1});
+  b.conv("only", 0, {1, 1, 1e-9F, 0}, {0.5F, 0.5F});
+  const Statistics statistics = some_statistics(b.network);
+  for (const bool power_of_two : {false, true}) {
+    QuantizationConfig config;
+    config.power_of_two_scales = power_of_two;
+    const QuantizedLayer layer = quantize(b.network, statistics, config).layers[0];
+    const auto ifmap = quantize(b.network, statistics, config).tensor(0).quantization;
+    EXPECT_EQ(layer.weights[2], 0);
+    for (size_t oc = 0; oc < 2; ++oc) {
+      const double step = static_cast<double>(ifmap.scale) * layer.weight_scales[oc];
+      EXPECT_NEAR(layer.bias[oc] * step, 0.5, 0.5 * step);
+    }
+    EXPECT_LT(layer.bias[1], (int64_t{1} << 30) + 1000);
+    EXPECT_GT(layer.bias[1], int64_t{1} << 28);
+  }
+}
+
 }  // namespace
 }  // namespace widthwise
