@@ -26,14 +26,15 @@ class MomentSums {
     width_ = groups_ * length_;
     pixels_ = std::min({w.ofmap_pixels(), kMostPixels,
                         std::max<int64_t>(kMostRowFloats / (kRoundImages * width_), 1)});
-    real_sums_.resize(static_cast<size_t>(width_));
-    sums_.resize(static_cast<size_t>(width_));
+    for (Side* side : {&real_, &quantized_}) {
+      side->sums.resize(static_cast<size_t>(width_));
+      side->slot_sums.resize(static_cast<size_t>(kRoundImages * width_));
+      if (covariances) side->rows.resize(static_cast<size_t>(kRoundImages * pixels_ * width_));
+    }
     if (covariances) {
       products_.resize(static_cast<size_t>(width_ * length_));
       cross_.resize(static_cast<size_t>(width_ * length_));
     }
-    for (auto* rows : {&real_rows_, &rows_})
-      rows->resize(static_cast<size_t>(kRoundImages * pixels_ * width_));
   }
 
   // Image `slot` of the round: its values in the two networks.
@@ -47,31 +48,17 @@ class MomentSums {
         std::swap(chosen[static_cast<size_t>(i)], chosen[static_cast<size_t>(i + random() % left)]);
       }
     }
-    for (int64_t i = 0; i < pixels_; ++i) {
-      const int64_t row = (slot * pixels_ + i) * width_;
-      gather(real, chosen[static_cast<size_t>(i)], real_rows_.data() + row);
-      gather(quantized, chosen[static_cast<size_t>(i)], rows_.data() + row);
-    }
+    chosen.resize(static_cast<size_t>(pixels_));
+    take(real_, slot, chosen, real);
+    take(quantized_, slot, chosen, quantized);
   }
 
   // Adds the round's samples.
   void add(int64_t images) {
     const int64_t rows = images * pixels_;
-    if (samples_ == 0) {
-      shift_ = column_means(rows_, rows);
-      real_shift_ = column_means(real_rows_, rows);
-    }
+    add(real_, images);
+    add(quantized_, images);
     samples_ += rows;
-    subtract(shift_, rows_, rows);
-    subtract(real_shift_, real_rows_, rows);
-    tbb::parallel_for(tbb::blocked_range<int64_t>(0, width_, 32), [&](const auto& columns) {
-      for (int64_t r = 0; r < rows; ++r) {
-        for (int64_t i = columns.begin(); i < columns.end(); ++i) {
-          real_sums_[static_cast<size_t>(i)] += real_rows_[static_cast<size_t>(r * width_ + i)];
-          sums_[static_cast<size_t>(i)] += rows_[static_cast<size_t>(r * width_ + i)];
-        }
-      }
-    });
     if (!covariances_) return;
     constexpr int64_t kTile = 64;  // rows of a product that a thread makes at a time
     const int64_t tiles = (length_ + kTile - 1) / kTile;
@@ -80,8 +67,9 @@ class MomentSums {
       const int64_t count = std::min(kTile, length_ - first), column = group * length_;
       std::vector<float> product(static_cast<size_t>(count * length_));
       for (const bool cross : {false, true}) {
-        transposed_product((cross ? real_rows_ : rows_).data() + column + first,
-                           rows_.data() + column, rows, width_, count, length_, product.data());
+        transposed_product((cross ? real_ : quantized_).rows.data() + column + first,
+                           quantized_.rows.data() + column, rows, width_, count, length_,
+                           product.data());
         double* to = (cross ? cross_ : products_).data() + (column + first) * length_;
         for (size_t i = 0; i < product.size(); ++i) to[i] += static_cast<double>(product[i]);
       }
@@ -94,13 +82,8 @@ class MomentSums {
     m.length = length_;
     m.samples = samples_;
     const auto n = static_cast<double>(samples_);
-    std::vector<double> real_rest, rest;  // of the means about the shifts
-    for (size_t i = 0; i < sums_.size(); ++i) {
-      real_rest.push_back(real_sums_[i] / n);
-      rest.push_back(sums_[i] / n);
-      m.real_mean.push_back(real_rest.back() + static_cast<double>(real_shift_[i]));
-      m.mean.push_back(rest.back() + static_cast<double>(shift_[i]));
-    }
+    const std::vector<double> real_rest = rest_of(real_, m.real_mean),
+                              rest = rest_of(quantized_, m.mean);
     const auto centred = [&](const std::vector<double>& products, const std::vector<double>& left) {
       std::vector<double> out(products.size());
       const auto length = static_cast<size_t>(length_);
@@ -118,24 +101,58 @@ class MomentSums {
   }
 
  private:
-  std::vector<float> column_means(const std::vector<float>& rows, int64_t count) const {
-    std::vector<double> sums(static_cast<size_t>(width_));
-    for (int64_t r = 0; r < count; ++r) {
-      for (int64_t i = 0; i < width_; ++i)
-        sums[static_cast<size_t>(i)] +=
-            static_cast<double>(rows[static_cast<size_t>(r * width_ + i)]);
+  // Of one of the two networks.
+  struct Side {
+    std::vector<float> shift;       // means of the first round; empty: not known, or not needed
+    std::vector<float> rows;        // [images of a round * pixels, groups * length]; or empty
+    std::vector<double> slot_sums;  // [images of a round, groups * length], about the shift
+    std::vector<double> sums;
+  };
+
+  void take(Side& side, int64_t slot, const std::vector<int64_t>& pixels, const float* ifmap) {
+    std::vector<float> scratch(side.rows.empty() ? static_cast<size_t>(width_) : 0);
+    double* sums = side.slot_sums.data() + slot * width_;
+    std::fill(sums, sums + width_, 0);
+    for (int64_t p = 0; p < pixels_; ++p) {
+      float* row =
+          side.rows.empty() ? scratch.data() : side.rows.data() + (slot * pixels_ + p) * width_;
+      gather(ifmap, pixels[static_cast<size_t>(p)], row);
+      if (!side.shift.empty()) subtract(side, row);
+      for (int64_t i = 0; i < width_; ++i) sums[i] += static_cast<double>(row[i]);
     }
-    std::vector<float> means;
-    for (const double sum : sums)
-      means.push_back(static_cast<float>(sum / static_cast<double>(count)));
-    return means;
   }
+
   // So that a small spread about a great mean is not lost in float32's products.
-  void subtract(const std::vector<float>& shift, std::vector<float>& rows, int64_t count) const {
-    tbb::parallel_for(int64_t{0}, count, [&](int64_t r) {
+  void subtract(const Side& side, float* row) const {
+    for (int64_t i = 0; i < width_; ++i) row[i] -= side.shift[static_cast<size_t>(i)];
+  }
+
+  void add(Side& side, int64_t images) {
+    const auto rows = static_cast<double>(images * pixels_);
+    std::vector<double> round(static_cast<size_t>(width_));
+    for (int64_t slot = 0; slot < images; ++slot) {
       for (int64_t i = 0; i < width_; ++i)
-        rows[static_cast<size_t>(r * width_ + i)] -= shift[static_cast<size_t>(i)];
-    });
+        round[static_cast<size_t>(i)] += side.slot_sums[static_cast<size_t>(slot * width_ + i)];
+    }
+    if (covariances_ && side.shift.empty()) {
+      for (double& sum : round) {
+        side.shift.push_back(static_cast<float>(sum / rows));
+        sum -= rows * static_cast<double>(side.shift.back());
+      }
+      tbb::parallel_for(int64_t{0}, images * pixels_,
+                        [&](int64_t row) { subtract(side, side.rows.data() + row * width_); });
+    }
+    for (size_t i = 0; i < round.size(); ++i) side.sums[i] += round[i];
+  }
+
+  // Means about the shift; `mean` are the means.
+  std::vector<double> rest_of(const Side& side, std::vector<double>& mean) const {
+    std::vector<double> rest;
+    for (size_t i = 0; i < side.sums.size(); ++i) {
+      rest.push_back(side.sums[i] / static_cast<double>(samples_));
+      mean.push_back(rest.back() + (side.shift.empty() ? 0 : static_cast<double>(side.shift[i])));
+    }
+    return rest;
   }
 
   void gather(const float* ifmap, int64_t pixel, float* row) const {
@@ -145,10 +162,12 @@ class MomentSums {
     for (int64_t c = 0; c < w.ifmap_channels; ++c) {
       for (int64_t i = 0; i < w.kernel_rows; ++i) {
         const int64_t y = top + i * w.dilation_rows;
+        const bool row_inside = y >= 0 && y < w.ifmap_rows;
+        const float* from = ifmap + (c * w.ifmap_rows + y) * w.ifmap_cols + left;
         for (int64_t j = 0; j < w.kernel_cols; ++j) {
-          const int64_t x = left + j * w.dilation_cols;
-          const bool inside = y >= 0 && y < w.ifmap_rows && x >= 0 && x < w.ifmap_cols;
-          *row++ = inside ? ifmap[(c * w.ifmap_rows + y) * w.ifmap_cols + x] : 0;
+          const int64_t x = j * w.dilation_cols;
+          const bool inside = row_inside && left + x >= 0 && left + x < w.ifmap_cols;
+          *row++ = inside ? from[x] : 0;
         }
       }
     }
@@ -157,9 +176,8 @@ class MomentSums {
   const MatmulWorkload& workload_;
   bool covariances_;
   int64_t groups_ = 1, length_ = 0, width_ = 0, pixels_ = 0, samples_ = 0;
-  std::vector<float> real_shift_, shift_;  // means of the first round
-  std::vector<float> real_rows_, rows_;    // [images of a round * pixels, groups * length]
-  std::vector<double> real_sums_, sums_, products_, cross_;
+  Side real_, quantized_;
+  std::vector<double> products_, cross_;
 };
 
 }  // namespace
