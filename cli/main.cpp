@@ -6,6 +6,7 @@
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
+#include <filesystem>
 #include <system_error>
 
 #include "cli/calibrate.h"
@@ -297,6 +298,9 @@ int main(int argc, char** argv) {
   } catch (const widthwise::Interrupted& error) {
     fmt::print(stderr, "\nwidthwise: {}; nothing was written\n", error.what());
     return kInterrupted;
+  } catch (const std::filesystem::filesystem_error& error) {
+    fmt::print(stderr, "widthwise: a bug of ours: {}\n", error.what());
+    return kBug;
   } catch (const std::system_error& error) {  // of fmt::print
     fmt::print(stderr, "widthwise: stdout cannot be written: {}.\n  fix: make room there\n",
                error.code().message());

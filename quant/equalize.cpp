@@ -107,7 +107,7 @@ double equalize_pair(const Pair& pair) {
 
 }  // namespace
 
-void equalize(FloatNetwork& network) {
+int64_t equalize(FloatNetwork& network) {
   constexpr int kMostPasses = 50;
   constexpr double kEnough = 0.01;
   const std::vector<Pair> pairs = pairs_of(network);
@@ -116,6 +116,7 @@ void equalize(FloatNetwork& network) {
     for (const Pair& pair : pairs) greatest = std::max(greatest, equalize_pair(pair));
     if (greatest < kEnough) break;
   }
+  return std::ssize(pairs);
 }
 
 }  // namespace widthwise

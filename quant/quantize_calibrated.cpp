@@ -169,7 +169,13 @@ QuantizedNetwork quantize_calibrated(const FloatNetwork& given, const ImageSourc
   check_config(given, config);
   if (config.rounding == WeightRounding::kGptq) check_lengths(given, config);
   FloatNetwork network = given;
-  if (config.equalization) equalize(network);
+  if (config.equalization && equalize(network) == 0)
+    throw InputError({.file = "",
+                      .where = "network '" + given.name + "'",
+                      .field = "equalization",
+                      .problem = "finds no two layers with nothing but a ReLU between them (other "
+                                 "limits, as ReLU6's, do not move with the channels)",
+                      .fix = "leave it out; scales per channel do the same for weights"});
   const Detail detail = needed_detail(config);
   progress.begin("calibration", images * (detail == Detail::kRanges ? 1 : 2), "images");
   const Statistics statistics = calibrate(network, source, images, progress, detail);

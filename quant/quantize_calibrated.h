@@ -21,8 +21,9 @@ int64_t refined_images(const FloatNetwork& network, int64_t images);
 //      bias corrected by what the output's mean errs (Nagel et al., "Data-free quantization through
 //      weight equalization and bias correction", 2019, section 4.2, by the calibration images)
 //      The first refined_images() images serve, whose values at one tensor are kept in memory.
-// The result does not depend on the number of threads. Throws InputError of quantize(), and for
-// sums of more than 8192 products whose weights are to be rounded by the output's error.
+// The result does not depend on the number of threads. Throws InputError of quantize(), where
+// there is nothing to equalize, and for sums of more than 8192 products whose weights are to be
+// rounded by the output's error.
 QuantizedNetwork quantize_calibrated(const FloatNetwork& network, const ImageSource& source,
                                      int64_t images, const QuantizationConfig& config,
                                      Progress& progress);

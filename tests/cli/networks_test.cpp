@@ -539,11 +539,13 @@ TEST_F(Networks, QuantizeAndEvaluateWhatItWrites) {
   }
   for (const char* clip : {"avg", "gauss", "laplace", "percentile", "kl", "mse"}) {
     done(with({"--images", "0", "--qe-clip-acts", clip, "--qe-clip-wts", "mse", "--rounding",
-               "gptq", "--bias-correction", "--equalize", "--first-last-bits", "8",
-               "--elementwise-bits", "8", "--out", "calibrated.onnx"}));
+               "gptq", "--bias-correction", "--first-last-bits", "8", "--elementwise-bits", "8",
+               "--out", "calibrated.onnx"}));
   }
   fs::copy_file(folder_ / "net.yaml", folder_ / "calibrated.yaml");
   done({"evaluate", "calibrated.onnx", "--data", "data.npy", "--labels", "labels.npy"});
+  refused(with({"--images", "0", "--equalize", "--out", "q.onnx"}),
+          {"network 'net': equalization finds no two layers with nothing but a ReLU between them"});
   refused(with({"--qe-clip-acts", "best", "--out", "q.onnx"}),
           {"--qe-clip-acts is 'best', allowed none, avg, n_std, gauss, laplace, percentile, kl"});
   refused(with({"--qe-clip-acts", "n_std", "--out", "q.onnx"}), {"--qe-clip-n-stds is missing"});

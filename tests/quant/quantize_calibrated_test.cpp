@@ -167,6 +167,19 @@ TEST(QuantizeCalibrated, NearlyConstantInputsAreRoundedAsOthersAre) {
   }
 }
 
+TEST(QuantizeCalibrated, EqualizationNeedsNeighbours) {
+  FloatBuilder b({1, 2, 2});
+  b.conv("second", b.conv("first", 0, {1}, {}, 0, 6), {1}, {});
+  QuantizationConfig config;
+  config.equalization = true;
+  const ImageSource source = [](int64_t, int64_t, std::span<float> to) {
+    std::fill(to.begin(), to.end(), 1.0F);
+  };
+  EXPECT_THAT(
+      input_error([&] { quantize_calibrated(b.network, source, 4, config, Progress::none()); }),
+      testing::HasSubstr("equalization finds no two layers"));
+}
+
 TEST(QuantizeCalibrated, FewerImagesOfGreatTensors) {
   FloatBuilder small({3, 4, 4}), large({16, 1024, 1024}), huge({64, 2048, 2048});
   EXPECT_EQ(refined_images(small.network, 500), 500);
