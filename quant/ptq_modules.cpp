@@ -29,6 +29,7 @@ class ModuleResolution {
       modules.push_back({modules_.modules[i], module_type(layers()[i])});
     resolved_ = resolve(options_, modules, compat_, file_);
     for (size_t i = 0; i < layers().size(); ++i) {
+      resolved_.modules[i].only_moves = moves_one_tensor(layers()[i]);
       if (runs_in_float(i)) resolved_.modules[i].settings.bits_activations.reset();
     }
     if (compat_ != Compat::kNone) return std::move(resolved_);

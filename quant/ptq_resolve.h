@@ -27,6 +27,7 @@ struct ResolvedModule {
   std::optional<std::string> matched;  // the pattern of overrides that decided
   std::optional<std::string> no_clip, no_quant;  // the pattern of those lists
   std::optional<std::string> joins;              // a ReLU: the layer that it is part of
+  bool only_moves = false;                       // data movement, which keeps what it is given
   ModuleOverride stated;                         // by `matched`
 };
 

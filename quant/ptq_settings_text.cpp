@@ -49,13 +49,13 @@ std::string matched_text(const ResolvedModule& m) {
 
 Row row(const ResolvedModule& m) {
   const ModuleSettings& s = m.settings;
-  if (m.joins) {
-    Row joined;
-    joined.fill("-");
-    joined[0] = m.module.name;
-    joined[1] = m.module.type;
-    joined[2] = "joins " + *m.joins;
-    return joined;
+  if (m.joins || m.only_moves) {
+    Row no_settings;
+    no_settings.fill("-");
+    no_settings[0] = m.module.name;
+    no_settings[1] = m.module.type;
+    no_settings[2] = m.joins ? "joins " + *m.joins : "moves data";
+    return no_settings;
   }
   const bool weights = has_weights(m.module.type);
   return {m.module.name,
@@ -91,6 +91,7 @@ void bits_item(YAML::Emitter& yaml, const char* key, std::optional<int> bits) {
 void module_items(YAML::Emitter& yaml, const ResolvedModule& m) {
   const ModuleSettings& s = m.settings;
   if (m.joins) return item(yaml, "joins", *m.joins);
+  if (m.only_moves) return item(yaml, "only_moves", true);
   bits_item(yaml, "bits_activations", s.bits_activations);
   bits_item(yaml, "bits_weights", s.bits_weights);
   bits_item(yaml, "bits_bias", m.bits_bias);
