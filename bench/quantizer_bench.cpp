@@ -7,7 +7,7 @@
 #include <fmt/format.h>
 
 #include <chrono>
-#include <optional>
+#include <functional>
 
 #include "bench/run_benchmarks.h"
 #include "core/error.h"
@@ -19,7 +19,7 @@
 #include "quant/collector.h"
 #include "quant/distiller_network.h"
 #include "quant/module_network.h"
-#include "quant/ptq_resolve.h"
+#include "quant/ptq_modules.h"
 #include "quant/quantize_calibrated.h"
 #include "sim/distiller_runner.h"
 #include "sim/evaluate.h"
@@ -92,14 +92,11 @@ void evaluation_bench(benchmark::State& state, Compat compat, int accumulator_bi
   PtqOptions options;
   options.per_channel = true;
   options.bits_accum = accumulator_bits;
-  std::vector<Module> modules;
   const ModuleNetwork& network = setting().modules;
-  for (size_t i = 0; i < network.modules.size(); ++i)
-    modules.push_back({network.modules[i], module_type(network.network.layers[i])});
   const NetworkStatistics found = statistics(0);
-  const DistillerNetwork quantized =
-      quantize_as_distiller(network.network, network.modules,
-                            resolve(options, modules, compat, "").settings(), &found, compat);
+  const DistillerNetwork quantized = quantize_as_distiller(
+      network.network, network.modules, resolve_modules(options, network, compat, "").settings(),
+      &found, compat);
   const DistillerRunner runner(quantized, 256);
   run_beside_float(state, *setting().evaluation, [&] {
     std::vector<ClippingCounts> counts;

@@ -96,18 +96,7 @@ class QuantizedEvaluation {
   }
 
   bool takes_histograms() const {
-    const auto takes = [](std::optional<Clipping> clipping) {
-      return clipping.value_or(Clipping::kNone) > Clipping::kLaplace;
-    };
-    return takes(options_.clip_acts) ||
-           std::any_of(options_.overrides.begin(), options_.overrides.end(),
-                       [&](const auto& entry) {
-                         const auto& inputs = entry.settings.input_overrides;
-                         return takes(entry.settings.clip_acts) ||
-                                std::any_of(inputs.begin(), inputs.end(), [&](const auto& input) {
-                                  return takes(input.second.clip_acts);
-                                });
-                       });
+    return clips(options_, [](Clipping clip) { return clip > Clipping::kLaplace; });
   }
 
   // From the file, or measured.
@@ -140,16 +129,11 @@ class QuantizedEvaluation {
     resolved_ = resolve_modules(options_, model_, compat_, ptq_.config_file);
   }
 
-  // What is wrong with statistics is said of their file.
   DistillerNetwork quantized() {
-    try {
+    return of_statistics(options_.statistics_file, [&] {
       return quantize_as_distiller(std::move(model_.network), model_.modules, resolved_.settings(),
                                    options_.dynamic ? nullptr : &*statistics_, compat_);
-    } catch (const InputError& error) {
-      InputProblem problem = error.problem();
-      if (problem.field.starts_with("statistics")) problem.file = options_.statistics_file;
-      throw InputError(problem);
-    }
+    });
   }
 
   void evaluate(const DistillerNetwork& network, EvaluationOutputs& outputs) {

@@ -73,10 +73,11 @@ void check_effect(const PtqOptions& options) {
     return std::any_of(options.overrides.begin(), options.overrides.end(),
                        [&](const PatternOverride& entry) { return states(entry.settings); });
   };
-  const bool clips = options.clip_acts != Clipping::kNone || stated([](const ModuleOverride& o) {
-                       return o.clip_acts.value_or(Clipping::kNone) != Clipping::kNone;
-                     });
-  if (!options.no_clip_layers.empty() && !clips)
+  const bool clips_layers =
+      options.clip_acts != Clipping::kNone || stated([](const ModuleOverride& o) {
+        return o.clip_acts.value_or(Clipping::kNone) != Clipping::kNone;
+      });
+  if (!options.no_clip_layers.empty() && !clips_layers)
     refuse_option("--qe-no-clip-layers", "is given, but nothing is clipped",
                   "add --qe-clip-acts, or leave it out");
   const bool codes = options.bits_activations || stated([](const ModuleOverride& o) {
@@ -93,18 +94,8 @@ void check_effect(const PtqOptions& options) {
 }
 
 void check_percentile(const PtqOptions& options) {
-  if (!(options.percentile > 0 && options.percentile <= 100))
-    refuse_option("--qe-percentile",
-                  fmt::format("is {}, allowed above 0 and up to 100", options.percentile),
-                  "99.99 is usual");
-  const auto is = [](const std::optional<Clipping>& clip) { return clip == Clipping::kPercentile; };
-  bool clips = options.clip_acts == Clipping::kPercentile;
-  for (const PatternOverride& entry : options.overrides) {
-    clips = clips || is(entry.settings.clip_acts);
-    for (const auto& [index, input] : entry.settings.input_overrides)
-      clips = clips || is(input.clip_acts);
-  }
-  if (!clips)
+  check_percent("--qe-percentile", options.percentile, "99.99 is usual");
+  if (!clips(options, [](Clipping clip) { return clip == Clipping::kPercentile; }))
     refuse_option("--qe-percentile", "is given, but activations are not clipped by percentile",
                   "add --qe-clip-acts percentile");
 }

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "cli/calibrate.h"
+#include "core/error.h"
 #include "quant/match_statistics.h"
 #include "quant/ptq_options.h"
 
@@ -40,6 +41,19 @@ struct PtqRequest {
 // calibration and configuration file; a configuration file and options beside it; but for the
 // releases, options without any effect.
 PtqOptions ptq_options(const PtqRequest& request);
+
+// What `quantize` returns; what it refuses of statistics is said of their file.
+template <class Quantize>
+auto of_statistics(const std::string& file, const Quantize& quantize) {
+  try {
+    return quantize();
+  } catch (const InputError& error) {
+    InputProblem problem = error.problem();
+    if (problem.where == "statistics" || problem.field.starts_with("statistics"))
+      problem.file = file;
+    throw InputError(problem);
+  }
+}
 
 // What was found in a statistics file by its numbers, and what belongs to no layer.
 std::string matched_text(const MatchedStatistics& matched, const std::string& file);

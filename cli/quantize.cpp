@@ -121,13 +121,7 @@ class NetworkQuantization {
     source_ = options_.statistics_file;
     const Statistics statistics = tensor_statistics(modules_, statistics_);
     check_complete(statistics);
-    try {
-      return quantize(model_.network, statistics, config_);
-    } catch (const InputError& error) {
-      InputProblem problem = error.problem();
-      if (problem.where == "statistics") problem.file = source_;
-      throw InputError(problem);
-    }
+    return of_statistics(source_, [&] { return quantize(model_.network, statistics, config_); });
   }
 
   // Every tensor that has codes of its own has a record, or the layer that lacks it is named.

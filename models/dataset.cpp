@@ -102,6 +102,12 @@ bool holds_idx(const fs::path& folder, const std::string& subset) {
   return false;
 }
 
+[[noreturn]] void refuse_subset(const DataFiles& files) {
+  refuse(files.path, "subset",
+         "'" + *files.subset + "' is stated, but no IDX files of that name are there",
+         "leave it out, or name a folder of IDX files and one of its subsets, such as train, t10k");
+}
+
 }  // namespace
 
 DataSet::DataSet(std::string file, int64_t count, int64_t elements, std::vector<int32_t> labels)
@@ -111,12 +117,6 @@ void DataSet::check_range(int64_t first, int64_t count, std::span<const float> v
   if (first < 0 || count < 0 || first > count_ - count ||
       static_cast<int64_t>(values.size()) != count * elements_)
     throw std::logic_error("DataSet::read: inputs out of range");
-}
-
-[[noreturn]] static void refuse_subset(const DataFiles& files) {
-  refuse(files.path, "subset",
-         "'" + *files.subset + "' is stated, but no IDX files of that name are there",
-         "leave it out, or name a folder of IDX files and one of its subsets, such as train, t10k");
 }
 
 std::unique_ptr<DataSet> open_data_set(const DataFiles& files, const Preprocessing& preprocessing,

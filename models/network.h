@@ -42,6 +42,12 @@ inline bool is_clamp(const FloatLayer& layer) {
   const auto* elementwise = std::get_if<ElementwiseWorkload>(&layer.workload);
   return elementwise != nullptr && elementwise->kind == ElementwiseWorkload::Kind::kClamp;
 }
+inline bool is_relu(const FloatLayer& layer) { return is_clamp(layer) && layer.low == 0; }
+// A sum or product of tensors, or their join.
+inline bool combines(const FloatLayer& layer) {
+  return layer.operator_type == "Concat" ||
+         (std::holds_alternative<ElementwiseWorkload>(layer.workload) && !is_clamp(layer));
+}
 inline bool moves_one_tensor(const FloatLayer& layer) {
   return std::holds_alternative<MoveWorkload>(layer.workload) && layer.inputs.size() == 1;
 }
@@ -59,6 +65,18 @@ struct FloatNetwork {
 
   const FloatTensor& tensor(int index) const { return tensors[static_cast<size_t>(index)]; }
 };
+
+// By tensor, the layers that read it, once for each input; the network's caller, which reads its
+// output, counts as layers.size().
+inline std::vector<std::vector<size_t>> readers_of(const FloatNetwork& network) {
+  std::vector<std::vector<size_t>> readers(network.tensors.size());
+  for (size_t i = 0; i < network.layers.size(); ++i) {
+    for (const int input : network.layers[i].inputs)
+      readers[static_cast<size_t>(input)].push_back(i);
+  }
+  readers[static_cast<size_t>(network.output)].push_back(network.layers.size());
+  return readers;
+}
 
 // What data has to fit: one input and one output of a network, without the batch.
 struct NetworkEnds {

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "models/float_executor.h"
+#include "quant/batch_slots.h"
 #include "quant/tensor_collector.h"
 
 namespace widthwise {
@@ -15,17 +16,17 @@ namespace widthwise {
 void run_float(const FloatNetwork& network, const ImageSource& source, int64_t images,
                const std::function<void(int tensor, std::span<const float> values)>& observe,
                const std::function<void(const FloatBatch& batch)>& visit, Progress& progress) {
-  constexpr int kBatch = 16;
   tbb::enumerable_thread_specific<FloatExecutor> executors(
-      [&] { return FloatExecutor(network, kBatch); });
+      [&] { return FloatExecutor(network, kBatchImages); });
   const int64_t in = network.tensor(network.input).elements();
   const int64_t out = network.tensor(network.output).elements();
-  const int64_t batches = (images + kBatch - 1) / kBatch;
+  const int64_t batches = (images + kBatchImages - 1) / kBatchImages;
   tbb::parallel_for(tbb::blocked_range<int64_t>(0, batches, 1), [&](const auto& range) {
     FloatExecutor& executor = executors.local();
     std::vector<float> values;
     for (int64_t batch = range.begin(); batch < range.end(); ++batch) {
-      const int64_t first = batch * kBatch, count = std::min<int64_t>(kBatch, images - first);
+      const int64_t first = batch * kBatchImages,
+                    count = std::min<int64_t>(kBatchImages, images - first);
       values.resize(static_cast<size_t>(count * in));
       source(first, count, values);
       const auto output = executor.run(values, static_cast<int>(count), observe);

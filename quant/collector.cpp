@@ -1,7 +1,5 @@
 #include "quant/collector.h"
 
-#include <stdexcept>
-
 namespace widthwise {
 
 NetworkStatistics collect_statistics(const FloatNetwork& network,

@@ -13,8 +13,6 @@ namespace {
 
 using Kind = DistillerLayer::Kind;
 
-bool is_relu(const FloatLayer& layer) { return is_clamp(layer) && layer.low == 0; }
-
 class Builder {
  public:
   Builder(DistillerNetwork& result, const std::vector<std::string>& modules,
@@ -23,13 +21,9 @@ class Builder {
         network_(result.network),
         modules_(modules),
         settings_(settings),
-        readers_(network_.tensors.size()) {
+        readers_(readers_of(network_)) {
     if (statistics != nullptr) result_.statistics = *statistics;
     result_.dynamic = statistics == nullptr;
-    for (size_t i = 0; i < network_.layers.size(); ++i) {
-      for (const int input : network_.layers[i].inputs) readers(input).push_back(i);
-    }
-    readers(network_.output).push_back(network_.layers.size());  // the caller
   }
 
   void run() {
@@ -51,10 +45,12 @@ class Builder {
 
  private:
   bool old() const { return result_.compat == Compat::kDistiller03; }
-  std::vector<size_t>& readers(int tensor) { return readers_[static_cast<size_t>(tensor)]; }
+  const std::vector<size_t>& readers(int tensor) const {
+    return readers_[static_cast<size_t>(tensor)];
+  }
 
   // The one layer that reads a layer's output, or null.
-  const FloatLayer* only_reader(size_t i) {
+  const FloatLayer* only_reader(size_t i) const {
     const auto& all = readers(network_.layers[i].output);
     return all.size() == 1 && all[0] < network_.layers.size() ? &network_.layers[all[0]] : nullptr;
   }
@@ -103,17 +99,15 @@ class Builder {
   }
 
   Kind kind_of(const FloatLayer& layer, const ModuleSettings& s) const {
-    const bool concat = layer.operator_type == "Concat";
     if (only_moves(layer)) return Kind::kMove;
     if (has_weights(layer)) {
       if (s.bits_activations && s.bits_weights) return Kind::kProduct;
       return s.bits_activations && !old() ? Kind::kFake : Kind::kFloat;
     }
     if (!s.bits_activations) return Kind::kFloat;
-    if (concat ||
-        (std::holds_alternative<ElementwiseWorkload>(layer.workload) && !is_clamp(layer))) {
+    if (combines(layer)) {
       if (result_.dynamic) return Kind::kFloat;  // has no dynamic form
-      return concat ? Kind::kConcat : Kind::kAdd;
+      return layer.operator_type == "Concat" ? Kind::kConcat : Kind::kAdd;
     }
     return old() ? Kind::kFloat : Kind::kFake;
   }
@@ -272,7 +266,7 @@ class Builder {
   FloatNetwork& network_;
   const std::vector<std::string>& modules_;
   const std::vector<ModuleSettings>& settings_;
-  std::vector<std::vector<size_t>> readers_;  // layers, by tensor
+  const std::vector<std::vector<size_t>> readers_;
 };
 
 }  // namespace

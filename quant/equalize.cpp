@@ -28,22 +28,15 @@ bool limited_by_relu_only(const FloatLayer& layer) {
 }
 
 std::vector<Pair> pairs_of(FloatNetwork& network) {
-  std::vector<int> readers(network.tensors.size(), 0);
-  std::vector<FloatLayer*> reader_of(network.tensors.size(), nullptr);
-  for (FloatLayer& layer : network.layers) {
-    for (const int input : layer.inputs) {
-      ++readers[static_cast<size_t>(input)];
-      reader_of[static_cast<size_t>(input)] = &layer;
-    }
-  }
+  const auto all_readers = readers_of(network);
   std::vector<Pair> pairs;
   for (FloatLayer& writer : network.layers) {
     if (!has_weights(writer)) continue;
     FloatLayer* layer = &writer;
-    while (layer != nullptr && limited_by_relu_only(*layer)) {
-      const auto tensor = static_cast<size_t>(layer->output);
-      if (readers[tensor] != 1 || layer->output == network.output) break;
-      layer = reader_of[tensor];
+    while (limited_by_relu_only(*layer)) {
+      const auto& readers = all_readers[static_cast<size_t>(layer->output)];
+      if (readers.size() != 1 || readers[0] == network.layers.size()) break;
+      layer = &network.layers[readers[0]];
       if (has_weights(*layer)) {
         const auto &from = std::get<MatmulWorkload>(writer.workload),
                    &to = std::get<MatmulWorkload>(layer->workload);

@@ -10,8 +10,7 @@ namespace widthwise {
 // weights for the channel and r2_i of the reader's the same. Repeated until no scale changes by
 // more than 1 %, at most 50 times. Channels whose weights on a side are below 1/256 of the tensor's
 // greatest stay. Max-pooling and average pooling of single channels may lie between, too; sums,
-// joins, other limits and branches may not.
-// Returns how many pairs of neighbours there are.
+// joins, other limits and branches may not. Returns how many pairs of neighbours there are.
 // Source: Nagel et al., "Data-free quantization through weight equalization and bias correction",
 // 2019, section 4.1.
 int64_t equalize(FloatNetwork& network);

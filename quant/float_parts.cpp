@@ -6,7 +6,6 @@
 #include "quant/tensor_bits.h"
 
 namespace widthwise {
-
 namespace {
 
 template <class Allowed>

@@ -62,9 +62,8 @@ struct RealRange {
 //   symmetric:  s = n / max(|low|, |high|), z = 0
 //   asymmetric: s = n / (high - low), z = rne(s * low), and 2^(b-1) more for kAsymmetricSigned
 // n / range is the reciprocal, rounded, times n, rounded. A range of 0, or so narrow that float32
-// has no such scale, gives s = 1. kDistiller03
-// has n = 2^(b-1) - 1 for kSymmetric, with the codes of the full range. Throws
-// std::invalid_argument for low > high and for what is not finite.
+// has no such scale, gives s = 1. kDistiller03 has n = 2^(b-1) - 1 for kSymmetric, with the codes
+// of the full range. Throws std::invalid_argument for low > high and for what is not finite.
 LinearScale scale_of_range(const RealRange& range, int bits, QuantizationMode mode, Compat compat);
 
 // rne(s * x - z), clamped.

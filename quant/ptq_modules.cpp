@@ -9,14 +9,6 @@
 namespace widthwise {
 namespace {
 
-bool is_relu(const FloatLayer& layer) { return is_clamp(layer) && layer.low == 0; }
-
-// Sums, products of tensors, and joins.
-bool combines(const FloatLayer& layer) {
-  return layer.operator_type == "Concat" ||
-         (std::holds_alternative<ElementwiseWorkload>(layer.workload) && !is_clamp(layer));
-}
-
 class ModuleResolution {
  public:
   ModuleResolution(const PtqOptions& options, const ModuleNetwork& network, Compat compat,
@@ -33,10 +25,8 @@ class ModuleResolution {
       if (runs_in_float(i)) resolved_.modules[i].settings.bits_activations.reset();
     }
     if (compat_ != Compat::kNone) return std::move(resolved_);
-    for (size_t i = 0; i < layers().size(); ++i) {
-      check_inputs(i);
-      if (const auto writer = joined(i)) resolved_.modules[i].joins = modules_.modules[*writer];
-    }
+    for (size_t i = 0; i < layers().size(); ++i) check_inputs(i);
+    join_relus();
     for (const PatternOverride& entry : options_.overrides) check_effect(entry);
     return std::move(resolved_);
   }
@@ -89,21 +79,18 @@ class ModuleResolution {
     }
   }
 
-  // The layer that a ReLU belongs to.
-  std::optional<size_t> joined(size_t i) const {
-    const FloatLayer& relu = layers()[i];
-    if (!is_relu(relu)) return std::nullopt;
-    const int tensor = relu.inputs[0];
-    int64_t readers = tensor == modules_.network.output;
-    std::optional<size_t> writer;
-    for (size_t other = 0; other < layers().size(); ++other) {
-      const auto& inputs = layers()[other].inputs;
-      readers += std::count(inputs.begin(), inputs.end(), tensor);
-      if (layers()[other].output == tensor) writer = other;
+  // A ReLU that alone reads a quantized product, sum or join.
+  void join_relus() {
+    const auto all_readers = readers_of(modules_.network);
+    for (size_t i = 0; i < layers().size(); ++i) {
+      const FloatLayer& writer = layers()[i];
+      const auto& readers = all_readers[static_cast<size_t>(writer.output)];
+      const bool quantized =
+          (has_weights(writer) || combines(writer)) && settings(i).bits_activations;
+      if (quantized && readers.size() == 1 && readers[0] < layers().size() &&
+          is_relu(layers()[readers[0]]))
+        resolved_.modules[readers[0]].joins = modules_.modules[i];
     }
-    if (readers != 1 || !writer || !settings(*writer).bits_activations) return std::nullopt;
-    const FloatLayer& layer = layers()[*writer];
-    return has_weights(layer) || combines(layer) ? writer : std::nullopt;
   }
 
   void check_effect(const PatternOverride& entry) const {

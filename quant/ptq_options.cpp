@@ -115,18 +115,12 @@ void check(const PtqOptions& options, const std::string& file) {
                  fmt::format("is {} with {} bits, which it knows factors of up to 8 for",
                              clipping_name(options.clip_acts), *options.bits_activations),
                  "take 8 bits, or clip with none, avg or n_std");
-  bool n_std = options.clip_acts == Clipping::kNStd;
-  if (n_std && options.clip_n_stds == 0)
+  if (options.clip_acts == Clipping::kNStd && options.clip_n_stds == 0)
     check.refuse(clip_n_stds, "is missing, which clipping with n_std takes",
                  "add it; 2.5 is usual");
   if (options.clip_n_stds != 0) {
     check.n_stds(clip_n_stds, options.clip_n_stds);
-    for (const PatternOverride& entry : options.overrides) {
-      n_std = n_std || entry.settings.clip_acts == Clipping::kNStd;
-      for (const auto& [index, input] : entry.settings.input_overrides)
-        n_std = n_std || input.clip_acts == Clipping::kNStd;
-    }
-    if (!n_std)
+    if (!clips(options, [](Clipping clip) { return clip == Clipping::kNStd; }))
       check.refuse(clip_n_stds, "is given, but nothing is clipped with n_std",
                    "clip with n_std, or leave it out");
   }

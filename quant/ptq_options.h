@@ -1,4 +1,5 @@
 #pragma once
+#include <algorithm>
 #include <map>
 #include <optional>
 #include <string>
@@ -97,6 +98,19 @@ struct PtqOptions {
   std::vector<PatternOverride> overrides;  // in order
   bool operator==(const PtqOptions&) const = default;
 };
+
+// Whether a layer or an input is stated to be clipped in a way that is asked about.
+template <class Asked>
+bool clips(const PtqOptions& options, const Asked& asked) {
+  const auto is = [&](const std::optional<Clipping>& clip) { return clip && asked(*clip); };
+  return asked(options.clip_acts) ||
+         std::any_of(options.overrides.begin(), options.overrides.end(), [&](const auto& entry) {
+           const auto& inputs = entry.settings.input_overrides;
+           return is(entry.settings.clip_acts) ||
+                  std::any_of(inputs.begin(), inputs.end(),
+                              [&](const auto& input) { return is(input.second.clip_acts); });
+         });
+}
 
 // Throws InputError for what means nothing, or is not carried out. `file` is the one that the
 // options were read from, if any: fields are named by its keys, and as on the command line without

@@ -169,17 +169,17 @@ class Quantizer {
                                        : quantize_value(layer.high, ofmap);
     const bool matmul = std::holds_alternative<MatmulWorkload>(layer.workload);
     if (matmul && !in_float) {
-      quantize_weights(layer, out);
+      quantize_weights(layer, bits_.of_weight[index], out);
       make_room_for_bias(layer, out);
       out.bias = bias_codes(out, layer.bias, quantization(out.ifmaps[0]));
     } else if (has_weights(layer) && !config_.float_weights.contains(layer.name)) {
-      quantize_weights(layer, out);
+      quantize_weights(layer, bits_.of_weight[index], out);
       out.in_float->weights = real_weights(out);
     }
     result_.layers.push_back(std::move(out));
   }
 
-  void quantize_weights(const FloatLayer& layer, QuantizedLayer& out) {
+  void quantize_weights(const FloatLayer& layer, int bits, QuantizedLayer& out) {
     const auto& workload = std::get<MatmulWorkload>(layer.workload);
     const auto length = static_cast<size_t>(workload.reduction_length());
     const auto channels = static_cast<size_t>(workload.window.ofmap_channels);
@@ -197,7 +197,7 @@ class Quantizer {
       out.weight_scales = {unit_scale};
     } else {
       out.weight_format = config_.weight;
-      out.weight_format.bits = weight_bits(network_, layer, config_);
+      out.weight_format.bits = bits;
       const int32_t least_code = least_weight_code(out.weight_format, config_.weights);
       const size_t ranges = config_.per_channel ? channels : 1,
                    size = layer.weights.size() / ranges;

@@ -56,7 +56,9 @@ class Converter {
       if (!keeps_quantization(layer) && !s.bits_activations)
         config.float_activations.insert(layer.name);
       if (has_weights(layer) && !s.bits_weights) config.float_weights.insert(layer.name);
-      if (has_weights(layer)) add_bits(layer, config);
+      if (has_weights(layer))
+        config.layers[layer.name] = {.ifmap = bits_of(fused_.tensor(layer.inputs[0]).name),
+                                     .weight = s.bits_weights};
       add_range(fused_.tensor(layer.output).name, config);
     }
     add_range(fused_.tensor(fused_.input).name, config);
@@ -162,11 +164,6 @@ class Converter {
         std::find_if(network_.layers.begin(), network_.layers.end(),
                      [&](const FloatLayer& other) { return other.name == layer.name; });
     return module(static_cast<size_t>(found - network_.layers.begin())).settings;
-  }
-
-  void add_bits(const FloatLayer& layer, QuantizationConfig& config) const {
-    config.layers[layer.name] = {.ifmap = bits_of(fused_.tensor(layer.inputs[0]).name),
-                                 .weight = settings_of(layer).bits_weights};
   }
 
   void add_range(const std::string& tensor, QuantizationConfig& config) const {

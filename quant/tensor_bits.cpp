@@ -48,6 +48,7 @@ class Chooser {
       if (keeps_quantization(layer)) bits(layer.output) = given;
       const int own = has_weights(layer) ? wanted(layer) : 0;
       found.of_ifmap.push_back(own == 0 ? given : std::min(own, given));
+      found.of_weight.push_back(weight_bits(layer));
     }
     found.of_tensor = bits_;
     return found;
@@ -70,6 +71,13 @@ class Chooser {
     if (!has_weights(layer)) return config_.elementwise_bits.value_or(config_.ifmap.bits);
     const bool end = config_.first_last_bits && ends_.contains(layer.name);
     return end ? *config_.first_last_bits : config_.ifmap.bits;
+  }
+
+  int weight_bits(const FloatLayer& layer) const {
+    const auto found = config_.layers.find(layer.name);
+    if (found != config_.layers.end() && found->second.weight) return *found->second.weight;
+    const bool end = config_.first_last_bits && ends_.contains(layer.name);
+    return end ? *config_.first_last_bits : config_.weight.bits;
   }
 
   void want(int tensor, int wanted_bits, const FloatLayer& reader) {
@@ -101,14 +109,6 @@ bool keeps_quantization(const FloatLayer& layer) {
 
 TensorBits tensor_bits(const FloatNetwork& network, const QuantizationConfig& config) {
   return Chooser(network, config).run();
-}
-
-int weight_bits(const FloatNetwork& network, const FloatLayer& layer,
-                const QuantizationConfig& config) {
-  const auto found = config.layers.find(layer.name);
-  if (found != config.layers.end() && found->second.weight) return *found->second.weight;
-  const bool end = config.first_last_bits && end_layers(network).contains(layer.name);
-  return end ? *config.first_last_bits : config.weight.bits;
 }
 
 }  // namespace widthwise

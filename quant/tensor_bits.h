@@ -9,19 +9,16 @@ namespace widthwise {
 // input, and max-pooling.
 bool keeps_quantization(const FloatLayer& layer);
 
-// Bits of every tensor, and of what each layer reads of its first input: fewer where it reads it
-// through a rescaling layer.
+// Bits of every tensor, of each layer's weights, and of what it reads of its first input: fewer
+// where it reads it through a rescaling layer.
 struct TensorBits {
   std::vector<int> of_tensor;
-  std::vector<int> of_ifmap;  // per layer
+  std::vector<int> of_ifmap;   // per layer
+  std::vector<int> of_weight;  // per layer, of those with weights
 };
 
 // Throws InputError for readers of one tensor that ask for different bits, unless elementwise_bits
 // says what it has.
 TensorBits tensor_bits(const FloatNetwork& network, const QuantizationConfig& config);
-
-// Bits of a layer's weights.
-int weight_bits(const FloatNetwork& network, const FloatLayer& layer,
-                const QuantizationConfig& config);
 
 }  // namespace widthwise

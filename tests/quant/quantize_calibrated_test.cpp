@@ -208,11 +208,13 @@ class Shipped : public testing::TestWithParam<const char*> {
       }
     }
   }
-  QuantizedNetwork run(const QuantizationConfig& config) const {
-    const ImageSource source = [this](int64_t first, int64_t n, std::span<float> to) {
+  ImageSource source() const {
+    return [this](int64_t first, int64_t n, std::span<float> to) {
       std::copy_n(images_.begin() + first * 784, n * 784, to.begin());
     };
-    return quantize_calibrated(model_.network, source, kImages, config, Progress::none());
+  }
+  QuantizedNetwork run(const QuantizationConfig& config) const {
+    return quantize_calibrated(model_.network, source(), kImages, config, Progress::none());
   }
   // Mean squared difference of the logits from the float network's.
   double error(const QuantizedNetwork& network) const {
@@ -277,14 +279,11 @@ TEST_P(Shipped, IsWrittenAndReadBack) {
 
 TEST_P(Shipped, ManyThreadsAndNestedSourcesGiveTheSame) {
   QuantizationConfig config = calibrated_config({4, false}, {4, true});
-  const ImageSource flat = [this](int64_t first, int64_t n, std::span<float> to) {
-    std::copy_n(images_.begin() + first * 784, n * 784, to.begin());
-  };
   const QuantizedNetwork wanted = run(config);
   const tbb::global_control allow(tbb::global_control::max_allowed_parallelism, 8);
   tbb::task_arena arena(8);
   const QuantizedNetwork found = arena.execute([&] {
-    return quantize_calibrated(model_.network, nested(flat, 784), kImages, config,
+    return quantize_calibrated(model_.network, nested(source(), 784), kImages, config,
                                Progress::none());
   });
   for (size_t i = 0; i < wanted.layers.size(); ++i) {
@@ -298,9 +297,7 @@ TEST_P(Shipped, TheTrunkLeadsToEveryLayer) {
   QuantizationConfig config;
   config.ifmap.bits = config.weight.bits = 4;
   config.elementwise_bits = 8;
-  const ImageSource source = [this](int64_t first, int64_t n, std::span<float> to) {
-    std::copy_n(images_.begin() + first * 784, n * 784, to.begin());
-  };
+  const ImageSource images = source();
   const QuantizedNetwork network = run(config);
   const FakeQuantizedNetwork fake = fake_quantized(network);
   constexpr int64_t kFew = 16;
@@ -313,7 +310,7 @@ TEST_P(Shipped, TheTrunkLeadsToEveryLayer) {
   FloatExecutor(model_.network, kFew).run(std::span(images_).first(kFew * 784), kFew, keep(real));
   FloatExecutor(fake.network, kFew, fake.tensors)
       .run(std::span(images_).first(kFew * 784), kFew, keep(rounded));
-  Trunk trunk(model_.network, fake, source, kFew);
+  Trunk trunk(model_.network, fake, images, kFew);
   int64_t not_from_images = 0;
   for (size_t i = 0; i < model_.network.layers.size(); ++i) {
     const FloatLayer& layer = model_.network.layers[i];
