@@ -230,23 +230,33 @@ class Importer {
     return true;
   }
 
-  // Codes of the network's input, or of a layer, have fewer bits than their type.
+  // Codes of the network's input, or of a layer, have fewer bits than their type; or, where others
+  // read them as they are, a layer of its own clamps them.
   void import_code_clip(const GraphNode& node, const CodeClip& clip) {
     const auto found = tensors_.find(node.inputs[0]);
     if (found == tensors_.end())
       view(node).refuse(fmt::format("input '{}'", node.inputs[0]), "is not made of codes",
                         "quantize it first");
-    if (readers_.at(node.inputs[0]) != 1)
-      view(node).refuse(fmt::format("input '{}'", node.inputs[0]),
-                        "is read without this Clip, too, and a layer's ofmap has one width",
-                        "clip the codes for every reader, or for none");
+    const auto low = static_cast<int32_t>(clip.low), high = static_cast<int32_t>(clip.high);
+    if (readers_.at(node.inputs[0]) != 1) {
+      QuantizedLayer out = layer(node, "Identity");
+      out.workload = ElementwiseWorkload{ElementwiseWorkload::Kind::kClamp,
+                                         shape_elements(without_batch(shapes_.at(node.inputs[0])))};
+      out.ifmaps = {found->second};
+      out.q_min = low;
+      out.q_max = high;
+      TensorQuantization q = network_.tensor(found->second).quantization;
+      q.format = clip.format;
+      out.ofmap = add_tensor(node.outputs[0], q);
+      network_.layers.push_back(std::move(out));
+      return;
+    }
     QuantizedTensor& tensor = network_.tensors[static_cast<size_t>(found->second)];
     tensor.quantization.format = clip.format;
     tensor.name = node.outputs[0];
     tensors_[node.outputs[0]] = found->second;
     for (QuantizedLayer& layer : network_.layers) {
       if (layer.ofmap != found->second) continue;
-      const auto low = static_cast<int32_t>(clip.low), high = static_cast<int32_t>(clip.high);
       layer.q_min = std::clamp(layer.q_min, low, high);
       layer.q_max = std::clamp(layer.q_max, low, high);
     }
