@@ -78,6 +78,24 @@ class Builder {
     s.max = std::clamp(s.max, low, high);
     if (s.avg_min) s.avg_min = std::clamp(*s.avg_min, low, high);
     if (s.avg_max) s.avg_max = std::clamp(*s.avg_max, low, high);
+    if (s.histogram) limit(low, high, *s.histogram);
+  }
+
+  // What is outside is counted in the bins at the limits.
+  static void limit(double low, double high, Histogram& h) {
+    const double width = (h.high - h.low) / static_cast<double>(h.counts.size());
+    if (!(width > 0)) return;
+    const double last = static_cast<double>(h.counts.size() - 1);
+    const auto bin_of = [&](double value) {
+      return static_cast<int64_t>(std::clamp((value - h.low) / width, 0.0, last));
+    };
+    const int64_t first_bin = bin_of(low), last_bin = bin_of(high);
+    std::vector<int64_t> counts(static_cast<size_t>(last_bin - first_bin + 1));
+    for (int64_t bin = 0; bin < std::ssize(h.counts); ++bin)
+      counts[static_cast<size_t>(std::clamp(bin, first_bin, last_bin) - first_bin)] +=
+          h.counts[static_cast<size_t>(bin)];
+    h = {h.low + static_cast<double>(first_bin) * width,
+         h.low + static_cast<double>(last_bin + 1) * width, std::move(counts)};
   }
 
   void describe(size_t i) {
@@ -181,9 +199,11 @@ class Builder {
   }
 
  public:
-  // After all layers are known: which inputs bring no quantization.
+  // After all layers are known: which inputs bring no quantization. Then what a product reads is
+  // known, too.
   void make_inputs() {
     std::vector<bool> brings(network_.tensors.size(), false);
+    std::vector<const LinearQuantization*> brought(network_.tensors.size(), nullptr);
     for (size_t i = 0; i < network_.layers.size(); ++i) {
       const FloatLayer& real = network_.layers[i];
       DistillerLayer& layer = result_.layers[i];
@@ -191,9 +211,14 @@ class Builder {
         const bool fresh = old() || !brings[static_cast<size_t>(real.inputs[k])];
         make_input(i, static_cast<int>(k), fresh);
       }
+      const LinearQuantization* of_input = brought[static_cast<size_t>(real.inputs[0])];
+      if (layer.kind == Kind::kProduct && !result_.dynamic)
+        make_static_input(real, of_input, layer);
       brings[static_cast<size_t>(real.output)] =
           layer.kind == Kind::kIdentity ? brings[static_cast<size_t>(real.inputs[0])]
                                         : layer.kind != Kind::kFloat && layer.kind != Kind::kMove;
+      brought[static_cast<size_t>(real.output)] =
+          layer.kind == Kind::kIdentity ? of_input : (layer.ofmap ? &*layer.ofmap : nullptr);
     }
   }
 
@@ -229,6 +254,14 @@ class Builder {
     if (input.quirk)
       input.quantization->codes =
           code_range(input.settings.bits, QuantizationMode::kAsymmetricSigned, result_.compat);
+  }
+
+  void make_static_input(const FloatLayer& real, const LinearQuantization* brought,
+                         DistillerLayer& layer) const {
+    const auto& own = layer.inputs[0].quantization;
+    layer.ifmap = own ? *own : *brought;
+    if (result_.compat == Compat::kNone)
+      make_room_for_bias(real.weights, real.bias, layer.ifmap->scales[0], layer.weights);
   }
 
   // kDistiller04 takes whatever is stated as asymmetric and unsigned, and clamps to signed codes.

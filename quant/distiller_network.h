@@ -58,6 +58,7 @@ struct DistillerLayer {
   std::vector<Input> inputs;
   std::optional<LinearQuantization> ofmap;  // static
   QuantizedWeights weights;                 // kProduct
+  std::optional<LinearQuantization> ifmap;  // of kProduct, static: brought, or its own
   QuantizationMode mode_weights = QuantizationMode::kSymmetric;
   int bits_weights = 8;
 };

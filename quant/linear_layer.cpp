@@ -38,7 +38,9 @@ float maybe_approximate(float scale, std::optional<int> bits) {
 
 // 2^31 - 1 is no float32: what is clamped there is 2^31 in the original, one more than it should
 // be.
-int64_t accumulator_code(float value, int bits) {
+int64_t bias_code(float value, int bits, Compat compat) {
+  constexpr float kFar = 0x1p62F;
+  if (compat == Compat::kNone) return static_cast<int64_t>(std::clamp(value, -kFar, kFar));
   const CodeRange range = accumulator_range(bits);
   const auto code = static_cast<int64_t>(std::clamp(value, range.q_min, range.q_max));
   return std::min(code, (int64_t{1} << (bits - 1)) - 1);
@@ -103,6 +105,23 @@ QuantizedWeights quantize_weights(std::span<const float> weights, int64_t ofmap_
   return result;
 }
 
+void make_room_for_bias(std::span<const float> weights, std::span<const float> bias,
+                        const LinearScale& ifmap, QuantizedWeights& quantized) {
+  LinearQuantization& q = quantized.quantization;
+  if (bias.empty()) return;
+  const size_t channels = bias.size() / q.scales.size(), each = weights.size() / q.scales.size();
+  for (size_t i = 0; i < q.scales.size(); ++i) {
+    float greatest = 0;
+    for (const float b : bias.subspan(i * channels, channels))
+      greatest = std::max(greatest, std::abs(b));
+    const float most = 0x1p30F / ifmap.scale / greatest;
+    if (!(q.scales[i].scale > 2 * most) || !std::isnormal(most)) continue;
+    q.scales[i].scale = most;
+    for (size_t k = i * each; k < (i + 1) * each; ++k)
+      quantized.codes[k] = static_cast<int32_t>(linear_quantize(weights[k], q.scales[i], q.codes));
+  }
+}
+
 std::vector<float> accumulator_scales(const LinearScale& ifmap, const LinearQuantization& weight,
                                       std::optional<int> approximate_bits, Compat compat) {
   std::vector<float> scales;
@@ -120,11 +139,11 @@ CodeRange accumulator_range(int bits) {
 }
 
 std::vector<int64_t> static_bias(std::span<const float> bias, const std::vector<float>& scales,
-                                 int accumulator_bits) {
+                                 int accumulator_bits, Compat compat) {
   std::vector<int64_t> codes;
   for (size_t i = 0; i < bias.size(); ++i) {
     const float scaled = bias[i] * (scales.size() == 1 ? scales[0] : scales[i]);
-    codes.push_back(accumulator_code(std::nearbyint(scaled), accumulator_bits));
+    codes.push_back(bias_code(std::nearbyint(scaled), accumulator_bits, compat));
   }
   return codes;
 }
@@ -143,13 +162,14 @@ BaseBias dynamic_base_bias(std::span<const float> bias, int accumulator_bits, in
 }
 
 std::vector<int64_t> dynamic_bias(const BaseBias& base, const std::vector<float>& scales,
-                                  int accumulator_bits, std::optional<int> approximate_bits) {
+                                  int accumulator_bits, std::optional<int> approximate_bits,
+                                  Compat compat) {
   std::vector<int64_t> codes;
   for (size_t i = 0; i < base.codes.size(); ++i) {
     const float scale = scales.size() == 1 ? scales[0] : scales[i];
     const float ratio = maybe_approximate(scale / base.scale.scale, approximate_bits);
     const float shifted = base.codes[i] + base.scale.zero_point;
-    codes.push_back(accumulator_code(std::nearbyint(shifted * ratio), accumulator_bits));
+    codes.push_back(bias_code(std::nearbyint(shifted * ratio), accumulator_bits, compat));
   }
   return codes;
 }

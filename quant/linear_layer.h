@@ -52,6 +52,11 @@ struct QuantizedWeights {
 QuantizedWeights quantize_weights(std::span<const float> weights, int64_t ofmap_channels, int bits,
                                   QuantizationMode mode, bool per_channel, Compat compat);
 
+// Weights so small beside a bias that it would leave 32 bits get a smaller scale, at which it has
+// 2^30 steps: nothing is lost that the output's codes would show.
+void make_room_for_bias(std::span<const float> weights, std::span<const float> bias,
+                        const LinearScale& ifmap, QuantizedWeights& quantized);
+
 // s_x * s_w, approximated but for kDistiller03.
 std::vector<float> accumulator_scales(const LinearScale& ifmap, const LinearQuantization& weight,
                                       std::optional<int> approximate_bits, Compat compat);
@@ -59,12 +64,13 @@ std::vector<float> accumulator_scales(const LinearScale& ifmap, const LinearQuan
 // Least and greatest value of a signed accumulator.
 CodeRange accumulator_range(int bits);
 
-// Bias in units of the accumulator, clamped to it.
+// Bias in units of the accumulator, clamped to it; of kNone to 2^62, because the complete sum is
+// what does not fit then.
 //   static:  rne(b * accumulator scale)
 //   dynamic: first quantized by itself, symmetric with accumulator_bits (kDistiller03: with the
 //            weights' bits and mode), then rescaled; that ratio is approximated
 std::vector<int64_t> static_bias(std::span<const float> bias, const std::vector<float>& scales,
-                                 int accumulator_bits);
+                                 int accumulator_bits, Compat compat);
 struct BaseBias {
   LinearScale scale;
   std::vector<float> codes;
@@ -72,7 +78,8 @@ struct BaseBias {
 BaseBias dynamic_base_bias(std::span<const float> bias, int accumulator_bits, int weight_bits,
                            QuantizationMode weight_mode, Compat compat);
 std::vector<int64_t> dynamic_bias(const BaseBias& base, const std::vector<float>& scales,
-                                  int accumulator_bits, std::optional<int> approximate_bits);
+                                  int accumulator_bits, std::optional<int> approximate_bits,
+                                  Compat compat);
 
 // r of the requantization.
 float requantize_ratio(float ofmap_scale, float accumulator_scale,

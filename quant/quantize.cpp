@@ -145,6 +145,11 @@ class Quantizer {
 
   void quantize_layer(size_t index) {
     const FloatLayer& layer = network_.layers[index];
+    for (const auto* values : {&layer.weights, &layer.bias}) {
+      if (!std::all_of(values->begin(), values->end(), [](float v) { return std::isfinite(v); }))
+        refuse("layer '" + layer.name + "'", values == &layer.weights ? "weights" : "bias values",
+               "are not finite", "train the network again");
+    }
     const bool in_float = parts_.layers[index];
     const int ifmap_bits = bits_.of_ifmap[index];
     QuantizedLayer out;
@@ -214,22 +219,25 @@ class Quantizer {
     }
   }
 
-  // Of a channel that is almost dead, weights and scale are so small that its bias would leave
-  // int32: the scale grows until the bias has 2^30 steps, and of the weights nothing is lost that
-  // the output's codes would show.
+  // Where weights are almost nothing, their scale is so small that a bias would leave int32: the
+  // scale grows until the bias has 2^30 steps, and of the weights nothing is lost that the output's
+  // codes would show.
   void make_room_for_bias(const FloatLayer& layer, QuantizedLayer& out) {
-    if (out.weight_scales.size() != layer.bias.size() || out.weight_scales.size() < 2) return;
-    const size_t length = layer.weights.size() / layer.bias.size();
-    for (size_t oc = 0; oc < layer.bias.size(); ++oc) {
-      const float least =
-          std::ldexp(std::abs(layer.bias[oc]), -30) / quantization(out.ifmaps[0]).scale;
-      if (out.weight_scales[oc] >= least / 2) continue;
-      out.weight_scales[oc] =
+    if (layer.bias.empty() || std::get<MatmulWorkload>(layer.workload).unit_weights) return;
+    const size_t parts = out.weight_scales.size(), biases = layer.bias.size() / parts,
+                 length = out.weights.size() / parts;
+    for (size_t i = 0; i < parts; ++i) {
+      float greatest = 0;
+      for (const float b : std::span(layer.bias).subspan(i * biases, biases))
+        greatest = std::max(greatest, std::abs(b));
+      const float least = std::ldexp(greatest, -30) / quantization(out.ifmaps[0]).scale;
+      if (out.weight_scales[i] >= least / 2 || !std::isfinite(least)) continue;
+      out.weight_scales[i] =
           config_.power_of_two_scales ? std::exp2(std::ceil(std::log2(least))) : least;
-      const TensorQuantization q{out.weight_format, out.weight_scales[oc],
-                                 out.weight_zero_point(static_cast<int64_t>(oc))};
-      for (size_t i = oc * length; i < (oc + 1) * length; ++i)
-        out.weights[i] = std::max(quantize_value(layer.weights[i], q),
+      const TensorQuantization q{out.weight_format, out.weight_scales[i],
+                                 out.weight_zero_point(static_cast<int64_t>(i * biases))};
+      for (size_t k = i * length; k < (i + 1) * length; ++k)
+        out.weights[k] = std::max(quantize_value(layer.weights[k], q),
                                   least_weight_code(out.weight_format, config_.weights));
     }
   }
@@ -257,7 +265,8 @@ std::vector<int32_t> bias_codes(const QuantizedLayer& layer, std::span<const flo
       refuse(
           "layer '" + layer.name + "'", "bias",
           fmt::format("of channel {} is {:.3g} steps of its scale, allowed within int32", oc, code),
-          "its weights are almost zero: prune it, or give every channel a scale of its own");
+          "the ifmap's values are nothing beside it: take the layer out, or the constant that it "
+          "adds");
     }
     codes[oc] = static_cast<int32_t>(code);
   }

@@ -6,6 +6,7 @@
 #include <cmath>
 #include <stdexcept>
 
+#include "core/error.h"
 #include "models/sliding_window.h"
 #include "sim/kernel.h"
 
@@ -130,6 +131,19 @@ class DistillerRunner::Run {
     clipped += both.low + both.high;
   }
 
+  LinearQuantization range_of_batch(const ActivationSettings& settings,
+                                    const std::vector<float>& values) const {
+    try {
+      return activation_quantization(settings, values, images_);
+    } catch (const std::invalid_argument& error) {
+      throw InputError({.file = "",
+                        .where = "layer '" + network_.layers[index_].module + "'",
+                        .field = fmt::format("values of a batch of {}", images_),
+                        .problem = error.what(),
+                        .fix = "look at the data, or take static ranges: --qe-stats-file"});
+    }
+  }
+
   // Input k with its own quantization, or with the layer's fallback.
   DistillerValue& quantized_input(const DistillerLayer& layer, const FloatLayer& real, size_t k,
                                   DistillerValue& scratch) {
@@ -139,9 +153,7 @@ class DistillerRunner::Run {
     const std::vector<float>& values = real_of(given);
     const DistillerLayer::Input& input = layer.inputs[k];
     const ActivationSettings& settings = input.settings;
-    quantize(values,
-             input.quantization ? *input.quantization
-                                : activation_quantization(settings, values, images_),
+    quantize(values, input.quantization ? *input.quantization : range_of_batch(settings, values),
              scratch, counts().inputs_clipped);
     counts().inputs += std::ssize(values);
     return scratch;
@@ -164,8 +176,7 @@ class DistillerRunner::Run {
       for (float& x : ofmap.real) x = std::max(x, 0.0F);
     }
     const LinearQuantization q =
-        layer.ofmap ? *layer.ofmap
-                    : activation_quantization(layer.activations, ofmap.real, images_);
+        layer.ofmap ? *layer.ofmap : range_of_batch(layer.activations, ofmap.real);
     observed_.requantize_ratios = {q.scales[0].scale};
     ofmap.is_quantized = true;
     ofmap.quantization = q;
@@ -204,8 +215,9 @@ class DistillerRunner::Run {
       observed_.accumulator_scales = accumulator_scales(
           in, layer.weights.quantization, layer.activations.approximate_bits, network_.compat);
       if (product.base_bias)
-        observed_.bias = dynamic_bias(*product.base_bias, observed_.accumulator_scales,
-                                      layer.accumulator_bits, layer.activations.approximate_bits);
+        observed_.bias =
+            dynamic_bias(*product.base_bias, observed_.accumulator_scales, layer.accumulator_bits,
+                         layer.activations.approximate_bits, network_.compat);
     }
     fit(layer, sums, window);
     const auto scale_of = [&](size_t channel) {
@@ -222,7 +234,7 @@ class DistillerRunner::Run {
       for (size_t i = 0; i < accumulators_.size(); ++i)
         ofmap.real[i] = linear_dequantize(static_cast<float>(accumulators_[i]),
                                           {scale_of(i / pixels % channels), 0});
-      q = activation_quantization(layer.activations, ofmap.real, images_);
+      q = range_of_batch(layer.activations, ofmap.real);
     }
     observed_.requantize_ratios = product.requantize_ratios;
     if (observed_.requantize_ratios.empty()) {
@@ -473,26 +485,18 @@ int DistillerRunner::ifmap_bits_of(size_t layer) const {
 
 // With static ranges all scales are known.
 void DistillerRunner::fix_scales() {
-  const FloatNetwork& network = network_.network;
-  std::vector<const LinearQuantization*> brings(network.tensors.size(), nullptr);
   for (size_t i = 0; i < network_.layers.size(); ++i) {
+    if (products_[i] == nullptr) continue;
     const DistillerLayer& layer = network_.layers[i];
-    const FloatLayer& real = network.layers[i];
-    const LinearQuantization* brought = brings[static_cast<size_t>(real.inputs[0])];
-    if (products_[i] != nullptr) {
-      Product& product = *products_[i];
-      const LinearQuantization& ifmap =
-          layer.inputs[0].quantization ? *layer.inputs[0].quantization : *brought;
-      const auto approximate = layer.activations.approximate_bits;
-      product.accumulator_scales = accumulator_scales(ifmap.scales[0], layer.weights.quantization,
-                                                      approximate, network_.compat);
-      product.bias = static_bias(real.bias, product.accumulator_scales, layer.accumulator_bits);
-      for (const float scale : product.accumulator_scales)
-        product.requantize_ratios.push_back(
-            requantize_ratio(layer.ofmap->scales[0].scale, scale, approximate));
-    }
-    brings[static_cast<size_t>(real.output)] =
-        layer.kind == Kind::kIdentity ? brought : (layer.ofmap ? &*layer.ofmap : nullptr);
+    Product& product = *products_[i];
+    const auto approximate = layer.activations.approximate_bits;
+    product.accumulator_scales = accumulator_scales(
+        layer.ifmap->scales[0], layer.weights.quantization, approximate, network_.compat);
+    product.bias = static_bias(network_.network.layers[i].bias, product.accumulator_scales,
+                               layer.accumulator_bits, network_.compat);
+    for (const float scale : product.accumulator_scales)
+      product.requantize_ratios.push_back(
+          requantize_ratio(layer.ofmap->scales[0].scale, scale, approximate));
   }
 }
 

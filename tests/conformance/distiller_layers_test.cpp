@@ -139,14 +139,14 @@ class LayerCase {
 
   std::vector<int64_t> bias_codes(const std::vector<float>& scales) const {
     const int bits = c_.at("bits_accum");
-    if (!dynamic_) return static_bias(base_.bias, scales, bits);
+    if (!dynamic_) return static_bias(base_.bias, scales, bits, compat_);
     const BaseBias base =
         dynamic_base_bias(base_.bias, bits, c_.at("bits_wts"), weight_mode_, compat_);
     if (auto d = same_floats("b_scale", {base.scale.scale}, c_.at("b_scale")); !d.empty())
       ADD_FAILURE() << d;
     if (auto d = same_floats("base_b_q", base.codes, c_.at("base_b_q")); !d.empty())
       ADD_FAILURE() << d;
-    return dynamic_bias(base, scales, bits, settings_.approximate_bits);
+    return dynamic_bias(base, scales, bits, settings_.approximate_bits, compat_);
   }
 
   std::string accumulators() {

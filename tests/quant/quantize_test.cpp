@@ -279,10 +279,16 @@ TEST_F(Refusal, UnknownLayer) {
   EXPECT_THAT(message(), HasSubstr("'sum' has no matmul of that name"));
 }
 TEST_F(Refusal, BiasBeyondInt32) {
-  builder_.network.layers[0].weights = {1e-9F};
-  statistics_["x"] = {0, 1e-3F, 1};
+  std::get<MatmulWorkload>(builder_.network.layers[0].workload).unit_weights = true;
+  statistics_["x"] = {0, 1e-9F, 1};
   EXPECT_THAT(message(), testing::AllOf(HasSubstr("layer 'first': bias of channel 0 is "),
                                         HasSubstr("allowed within int32")));
+}
+TEST_F(Refusal, WhatIsNotFinite) {
+  builder_.network.layers[1].weights = {FloatBuilder::kInf};
+  EXPECT_THAT(message(), HasSubstr("layer 'left': weights are not finite"));
+  builder_.network.layers[0].bias = {std::nanf("")};
+  EXPECT_THAT(message(), HasSubstr("layer 'first': bias values are not finite"));
 }
 TEST_F(Refusal, UnsignedSymmetricWeights) {
   config_.weight.is_signed = false;
@@ -298,7 +304,21 @@ TEST_F(Refusal, UnsignedSymmetricActivationsThatAreNegative) {
   EXPECT_NO_THROW(quantize(builder_.network, statistics_, config_));
 }
 
-// Weights of almost nothing: the channel's scale makes room for its bias, which is kept.
+// Weights of almost nothing: their scale makes room for the bias, which is kept; a channel's, and
+// that of a whole layer.
+TEST(Quantize, ALayerThatIsAlmostDeadKeepsItsBias) {
+  FloatBuilder b({2, 1, 1});
+  b.conv("only", 0, {1e-9F, 1e-10F, -1e-9F, 0}, {0.5F, -0.25F});
+  const Statistics statistics = some_statistics(b.network);
+  QuantizationConfig config;
+  config.per_channel = false;
+  const QuantizedNetwork network = quantize(b.network, statistics, config);
+  const QuantizedLayer& layer = network.layers[0];
+  ASSERT_EQ(layer.weight_scales.size(), 1U);
+  EXPECT_NEAR(layer.bias[0], 1 << 30, 1000);
+  EXPECT_NEAR(layer.bias[1], -(1 << 29), 1000);
+  EXPECT_EQ(layer.weights, (std::vector<int32_t>{0, 0, 0, 0}));
+}
 TEST(Quantize, AChannelThatIsAlmostDeadKeepsItsBias) {
   FloatBuilder b({2, 1, 1});
   b.conv("only", 0, {1, 1, 1e-9F, 0}, {0.5F, 0.5F});

@@ -6,6 +6,7 @@
 #include <cmath>
 #include <random>
 
+#include "core/error.h"
 #include "sim/matmul_path.h"
 #include "sim/reference.h"
 
@@ -243,7 +244,6 @@ RC_GTEST_PROP(DistillerRunnerProperty, IsTheScalarReference, ()) {
 TEST(DistillerRunner, CountsWhatLeavesItsRange) {
   std::mt19937 random(1);
   FloatNetwork network = some_network(random);
-  network.layers[0].bias.clear();  // which narrow accumulators clamp by itself
   const auto statistics = some_statistics(network);
   const auto modules = names(network);
   ModuleSettings s;
@@ -286,6 +286,96 @@ TEST(DistillerRunner, CountsWhatLeavesItsRange) {
   EXPECT_EQ(state.counts[0].accumulators_saturated, saturated);
   EXPECT_EQ(state.counts[0].clipped_low, low);
   EXPECT_EQ(state.counts[0].clipped_high, high);
+}
+
+// A channel of almost no weights keeps its bias, which would otherwise be 10^16 steps.
+TEST(DistillerRunner, AnAlmostDeadChannelKeepsItsBias) {
+  std::mt19937 random(1);
+  for (const bool per_channel : {false, true}) {
+    FloatNetwork network = some_network(random);
+    FloatLayer& conv = network.layers[0];
+    for (size_t i = 0; i < 18 || (!per_channel && i < conv.weights.size()); ++i)
+      conv.weights[i] *= 1e-12F;
+    conv.bias[0] = 2.5F;
+    const auto statistics = some_statistics(network);
+    const auto modules = names(network);
+    ModuleSettings s;
+    s.per_channel = per_channel;
+    const std::vector<ModuleSettings> settings(network.layers.size(), s);
+    const DistillerNetwork quantized =
+        quantize_as_distiller(std::move(network), modules, settings, &statistics, Compat::kNone);
+    const DistillerRunner runner(quantized, 1);
+    auto state = runner.make_state();
+    runner.run(std::vector<float>(72, 1.0F), 1, state, [&](const DistillerObservation& o) {
+      if (o.layer != 0) return;
+      const LinearScale& scale = o.ofmap.quantization.scales[0];
+      EXPECT_NEAR(linear_dequantize(static_cast<float>(o.ofmap.codes[0]), scale), 2.5,
+                  0.51 / static_cast<double>(scale.scale));
+    });
+    EXPECT_EQ(state.counts[0].accumulators_saturated, 0);
+  }
+}
+
+// Most values are below the ReLU that follows, which is none of what the range is for.
+TEST(DistillerRunner, RangesByHistogramAreOfWhatIsBehindTheRelu) {
+  std::mt19937 random(3);
+  FloatNetwork network = some_network(random);
+  std::vector<double> values(20000);
+  for (size_t i = 0; i < values.size(); ++i)
+    values[i] = i % 12 == 0 ? std::exponential_distribution(1 / 3.0)(random)
+                            : std::normal_distribution(-0.5, 0.1)(random);
+  const auto record = [&](double floor) {
+    TensorStatistics s;
+    Histogram h{1e9, -1e9, std::vector<int64_t>(2048)};
+    for (const double v : values) {
+      h.low = std::min(h.low, std::max(v, floor));
+      h.high = std::max(h.high, v);
+    }
+    for (const double v : values) {
+      const double part = (std::max(v, floor) - h.low) / (h.high - h.low);
+      ++h.counts[std::min<size_t>(static_cast<size_t>(part * 2048), 2047)];
+    }
+    s.min = h.low;
+    s.max = h.high;
+    s.histogram = h;
+    return s;
+  };
+  for (const Clipping clipping : {Clipping::kKl, Clipping::kMse, Clipping::kPercentile}) {
+    auto statistics = some_statistics(network);
+    statistics["conv1"].output = statistics["conv1"].inputs[0] = record(-100);
+    ModuleSettings own;
+    own.clip.clipping = clipping;
+    own.bits_activations = 4;
+    std::vector<ModuleSettings> settings(network.layers.size());
+    settings[0] = own;
+    const DistillerNetwork quantized =
+        quantize_as_distiller(network, names(network), settings, &statistics, Compat::kNone);
+    ActivationSettings behind = quantized.layers[0].activations;
+    const float wanted = activation_quantization(behind, record(0)).scales[0].scale,
+                found = quantized.layers[0].ofmap->scales[0].scale;
+    EXPECT_NEAR(found, wanted, 0.03F * wanted) << clipping_name(clipping);
+  }
+}
+
+TEST(DistillerRunner, RefusesABatchThatMakesNoRange) {
+  std::mt19937 random(1);
+  FloatNetwork network = some_network(random);
+  const auto modules = names(network);
+  const std::vector<ModuleSettings> settings(network.layers.size());
+  const DistillerNetwork quantized =
+      quantize_as_distiller(std::move(network), modules, settings, nullptr, Compat::kNone);
+  const DistillerRunner runner(quantized, 1);
+  auto state = runner.make_state();
+  std::vector<float> image(72, 1.0F);
+  image[3] = INFINITY;
+  try {
+    runner.run(image, 1, state);
+    ADD_FAILURE() << "ran";
+  } catch (const InputError& error) {
+    EXPECT_NE(std::string(error.what()).find("layer 'conv1': values of a batch of 1 make no range"),
+              std::string::npos)
+        << error.what();
+  }
 }
 
 // Rows are linear_requantize() and linear_quantize(), ties and huge values included.
