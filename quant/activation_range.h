@@ -17,10 +17,9 @@ double optimal_clipping(Clipping clipping, int bits, bool half);
 // min >= 0 is one behind a ReLU: its range is [0, high].
 //   kNone, kAverage  min, max; their means over the images
 //   kNStd            mean -+ n std; behind a ReLU mean + n std
-//   kGauss, kLaplace mean -+ t sigma, mean -+ t b. Behind a ReLU [0, t sigma] or [0, t b], where
-//   the
-//                    scale of the half distribution follows from its own first two moments, however
-//                    many zeros there are: b = E[x^2] / 2 E[x], sigma = sqrt(2 / pi) E[x^2] / E[x]
+//   kGauss, kLaplace mean -+ t sigma, mean -+ t b. Behind a ReLU [0, t sigma] or [0, t b], where a
+//                    half distribution's scale follows from its own first two moments, however many
+//                    zeros there are: b = E[x^2] / 2 E[x], sigma = sqrt(2 / pi) E[x^2] / E[x]
 //   kPercentile      what leaves (100 - p) % of the values outside, half of it on either side
 //   kKl              threshold of |x| at which the clipped histogram and the one of the codes have
 //                    the least Kullback-Leibler divergence

@@ -65,7 +65,8 @@ Moments moments_of(std::span<const float> values) {
     squares += deviation * deviation;
     deviations += std::abs(deviation);
   }
-  return {static_cast<float>(mean), static_cast<float>(std::sqrt(squares / (count - 1))),
+  return {static_cast<float>(mean),
+          static_cast<float>(std::sqrt(squares / std::max(count - 1, 1.0))),
           static_cast<float>(deviations / count)};
 }
 

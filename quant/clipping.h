@@ -33,7 +33,7 @@ RealRange clipped_range(const TensorStatistics& statistics, const ClippingChoice
                         QuantizationMode mode);
 
 // From a tensor [samples, ...] itself: the same with its own min, max, mean, std (of the sample,
-// n - 1); in place of avg_min, gauss and laplace take min.
+// n - 1; of one value 0); in place of avg_min, gauss and laplace take min.
 RealRange clipped_range(std::span<const float> values, int64_t samples,
                         const ClippingChoice& choice, int bits, QuantizationMode mode);
 

@@ -58,7 +58,10 @@ class PlainResolution {
       check_keys(i, decided[i]);
     }
     exclude(options_.no_clip_layers, "--qe-no-clip-layers", &ResolvedModule::no_clip,
-            [](ModuleSettings& s) { s.clip = {}; });
+            [](ModuleSettings& s) {
+              s.clip = {};
+              for (auto& [index, input] : s.inputs) input.clip = std::nullopt;
+            });
     exclude(options_.no_quant_layers, "--qe-no-quant-layers", &ResolvedModule::no_quant,
             [](ModuleSettings& s) { s.bits_activations = s.bits_weights = std::nullopt; });
     return std::move(result_);

@@ -6,7 +6,8 @@
 
 namespace widthwise {
 
-// Values of one network that are kept; half a gigabyte in the two of them.
+// Values of one network that are kept: half a gigabyte in the two of them, a whole one while new
+// values are made of the last.
 inline constexpr int64_t kMostKeptFloats = int64_t{1} << 26;
 
 // Where layers get their ifmaps from: the images, or what the two networks made of them at a tensor

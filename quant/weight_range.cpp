@@ -22,8 +22,9 @@ Ends percentile(std::span<const float> weights, double percent, bool symmetric) 
     for (float& w : sorted) w = std::abs(w);
   }
   std::sort(sorted.begin(), sorted.end());
-  const double outside = (1 - percent / 100) * static_cast<double>(sorted.size());
-  const auto cut = static_cast<size_t>(symmetric ? outside : outside / 2);
+  const double outside = (100 - percent) * static_cast<double>(sorted.size()) / 100;
+  constexpr double kRounding = 1e-6;  // of a weight: 100 - 99.9 is a little less than 0.1
+  const auto cut = static_cast<size_t>((symmetric ? outside : outside / 2) + kRounding);
   const float high = std::max(sorted[sorted.size() - 1 - std::min(cut, sorted.size() - 1)], 0.0F);
   return symmetric ? Ends{-high, high}
                    : Ends{std::min(sorted[std::min(cut, sorted.size() - 1)], 0.0F), high};

@@ -10,7 +10,7 @@ namespace widthwise {
 //   kPercentile  without (100 - p) % of the weights: the greatest |w|, or half of them at either
 //                end for asymmetric ones
 //   kMse         the part of the range, 25 to 100 % in steps of 1 %, whose codes have the least
-//   squared error
+//                squared error
 TensorQuantization weight_quantization(std::span<const float> weights, const WeightRange& choice,
                                        IntegerFormat format, Symmetry symmetry,
                                        bool power_of_two_scale);

@@ -305,6 +305,19 @@ TEST(WeightRange, PercentileLeavesTheGreatestOut) {
       weight_quantization(weights, choice, {8, false}, Symmetry::kAsymmetric, false).scale,
       (98 + 97) / 255.0F);  // without -99 and 100
 }
+// 100 - 90, of 10 values, is one of them; in double a little less.
+TEST(WeightRange, PercentileCountsWholeWeights) {
+  for (const auto& [count, percent, outside] :
+       {std::tuple{10, 90.0, 1}, {100, 90.0, 10}, {10, 80.0, 2}, {1000, 99.9, 1}, {999, 99.9, 0}}) {
+    std::vector<float> weights;
+    for (int i = 1; i <= count; ++i) weights.push_back(static_cast<float>(i));
+    const WeightRange choice{.clipping = WeightClipping::kPercentile, .percentile = percent};
+    EXPECT_FLOAT_EQ(
+        weight_quantization(weights, choice, {8, true}, Symmetry::kSymmetric, false).scale,
+        static_cast<float>(count - outside) / 127)
+        << count << ' ' << percent;
+  }
+}
 
 }  // namespace
 }  // namespace widthwise

@@ -77,6 +77,15 @@ TEST(Clipping, OfATensor) {
   EXPECT_FLOAT_EQ(range({.clipping = Clipping::kLaplace}).high, -2 + 2 * 5.03F * 2);
 }
 
+TEST(Clipping, OfOneValue) {
+  const float x[] = {3};
+  for (const Clipping clipping : {Clipping::kGauss, Clipping::kLaplace, Clipping::kNStd}) {
+    const RealRange range =
+        clipped_range(x, 1, {.clipping = clipping, .n_stds = 2}, 4, QuantizationMode::kSymmetric);
+    EXPECT_EQ(range.high, 3) << clipping_name(clipping);
+  }
+}
+
 TEST(Clipping, NamesWhatARecordLacks) {
   TensorStatistics bare;
   bare.min = -1;

@@ -49,7 +49,6 @@ TEST(Equalize, ChannelsWithoutWeightsStay) {
   EXPECT_EQ(b.network.layers[1].weights, (std::vector<float>{2, 0, 4}));
 }
 
-// Depthwise convolutions are in shufflenetv2; pools in plain_cnn.
 TEST(Equalize, ChannelsThatAreAlmostDeadStay) {
   FloatBuilder b({1, 1, 1});
   b.conv("second", b.conv("first", 0, {8, 1e-6F}, {4, 0.5F}, 0), {2, 2}, {});
@@ -58,6 +57,7 @@ TEST(Equalize, ChannelsThatAreAlmostDeadStay) {
   EXPECT_EQ(b.network.layers[0].bias, (std::vector<float>{2, 0.5F}));
 }
 
+// Depthwise convolutions are in shufflenetv2; pools in plain_cnn.
 TEST(Equalize, ShippedNetworksComputeTheSame) {
   for (const char* name : {"plain_cnn", "resnet8", "shufflenetv2"}) {
     const Model model =

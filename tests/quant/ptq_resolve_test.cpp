@@ -121,12 +121,14 @@ TEST(PtqResolve, KeysGoToTheLayersThatTakeThemButForDistiller) {
 }
 
 TEST(PtqResolve, ListsOfLayersComeAfterOverrides) {
-  PtqOptions options = with("fc: {clip_acts: GAUSS}");
+  PtqOptions options = with("fc: {clip_acts: GAUSS, input_overrides: {0: {bits_activations: 4}}}");
   options.clip_acts = Clipping::kAverage;
   options.no_clip_layers = {"f.", "layer1[.].*"};
   options.no_quant_layers = {"conv1.*"};
   const auto all = resolve(options, kModules, Compat::kNone, "");
   EXPECT_EQ(of(all, "fc").clip.clipping, Clipping::kNone);
+  EXPECT_EQ(of(all, "fc").inputs.at(0).bits, 4);
+  EXPECT_EQ(of(all, "fc").inputs.at(0).clip, std::nullopt);
   EXPECT_EQ(of(all, "layer1.add").clip.clipping, Clipping::kNone);
   EXPECT_EQ(of(all, "pool").clip.clipping, Clipping::kAverage);
   EXPECT_EQ(of(all, "conv10").bits_activations, std::nullopt);
