@@ -14,7 +14,6 @@
 #include "quant/collector.h"
 #include "quant/match_statistics.h"
 #include "quant/module_network.h"
-#include "quant/ptq_config_yaml.h"
 #include "quant/ptq_modules.h"
 #include "quant/ptq_settings_text.h"
 #include "quant/statistics_yaml.h"
@@ -56,7 +55,15 @@ class QuantizedEvaluation {
                     "leave it out, or quantize the network first: widthwise quantize");
     const bool calibrates =
         !options_.dynamic && options_.statistics_file.empty() && !ptq_.calibration.data.empty();
-    if (!options_.dynamic && options_.statistics_file.empty() && !calibrates)
+    const bool none = !options_.dynamic && options_.statistics_file.empty() && !calibrates;
+    if (none && !ptq_.config_file.empty())
+      throw InputError({.file = ptq_.config_file,
+                        .where = "",
+                        .field = "model_activation_stats, dynamic",
+                        .problem = "are both missing: where do ranges of activations come from?",
+                        .fix = "add one of these keys, or give data to measure them on: "
+                               "--calibration-data"});
+    if (none)
       refuse_option(
           "--qe-stats-file, --qe-dynamic, --calibration-data", "are all missing",
           "say where the ranges of activations come from: a statistics file, each batch, or "
@@ -75,6 +82,10 @@ class QuantizedEvaluation {
                  {"--stats-out", ptq_.stats_out},
                  {"--settings-out", ptq_.settings_out},
                  {"--qe-config-out", ptq_.config_out}});
+    if (!ptq_.config_out.empty() && ptq_.calibration.fraction && ptq_.stats_out.empty())
+      refuse_option("--qe-config-out",
+                    "is given beside --qe-calibration, which excludes a configuration file",
+                    "add --stats-out: the file names those statistics");
     if (request_.batch < 1) refuse_option("--batch-size", "must be positive", "256 is Distiller's");
   }
 
@@ -143,11 +154,11 @@ class QuantizedEvaluation {
     progress_.end();
   }
 
-  void write_settings(const DistillerNetwork& network) const {
+  void write_settings(const DistillerNetwork& network) {
     if (!ptq_.stats_out.empty()) write_file(ptq_.stats_out, statistics_yaml(*statistics_));
     if (!ptq_.settings_out.empty())
       write_file(ptq_.settings_out, settings_yaml(resolved_, &network));
-    if (!ptq_.config_out.empty()) write_file(ptq_.config_out, ptq_config_yaml(options_));
+    config_note_ = write_config(ptq_, options_);
   }
 
   void report(const DistillerNetwork& network) {
@@ -189,7 +200,7 @@ class QuantizedEvaluation {
                  share("outputs_clipped_low", "outputs"), share("outputs_clipped_high", "outputs"),
                  share("inputs_clipped", "inputs"), share("accumulators_saturated", "outputs")});
     }
-    return evaluation_text(result_) + "\nClipped as it ran\n" + table.text();
+    return evaluation_text(result_) + "\nClipped as it ran\n" + table.text() + config_note_;
   }
 
   const EvaluateRequest& request_;
@@ -203,7 +214,7 @@ class QuantizedEvaluation {
   std::unique_ptr<DataSet> data_;
   std::optional<NetworkStatistics> statistics_;
   ResolvedSettings resolved_;
-  std::string messages_;
+  std::string messages_, config_note_;
   std::vector<ClippingCounts> counts_;
   Evaluation evaluation_;
   Json result_;

@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "cli/refuse_option.h"
+#include "core/files.h"
 #include "quant/ptq_config_yaml.h"
 
 namespace widthwise {
@@ -68,37 +69,76 @@ void check_calibration(const PtqRequest& r, const PtqOptions& options) {
 }
 
 // Options that would change nothing. Releases pass them over, as they did.
-void check_effect(const PtqOptions& options) {
-  const auto stated = [&](const auto& states) {
-    return std::any_of(options.overrides.begin(), options.overrides.end(),
-                       [&](const PatternOverride& entry) { return states(entry.settings); });
-  };
-  const bool clips_layers =
-      options.clip_acts != Clipping::kNone || stated([](const ModuleOverride& o) {
-        return o.clip_acts.value_or(Clipping::kNone) != Clipping::kNone;
-      });
-  if (!options.no_clip_layers.empty() && !clips_layers)
-    refuse_option("--qe-no-clip-layers", "is given, but nothing is clipped",
-                  "add --qe-clip-acts, or leave it out");
-  const bool codes = options.bits_activations || stated([](const ModuleOverride& o) {
-                       return o.bits_activations && *o.bits_activations;
-                     });
-  if (codes) return;
-  const auto useless =
-      given({{options.clip_acts != Clipping::kNone, "--qe-clip-acts"},
-             {options.scale_approx_bits.has_value(), "--qe-scale-approx-bits"},
-             {!options.no_quant_layers.empty() && !options.bits_weights, "--qe-no-quant-layers"}});
-  if (!useless.empty())
-    refuse_option(list_names(useless), "is given, but activations are left in float",
-                  "leave it out, or give --qe-bits-acts");
-}
+class EffectCheck {
+ public:
+  EffectCheck(const PtqRequest& request, const PtqOptions& options)
+      : request_(request), options_(options) {}
 
-void check_percentile(const PtqOptions& options) {
-  check_percent("--qe-percentile", options.percentile, "99.99 is usual");
-  if (!clips(options, [](Clipping clip) { return clip == Clipping::kPercentile; }))
-    refuse_option("--qe-percentile", "is given, but activations are not clipped by percentile",
-                  "add --qe-clip-acts percentile");
-}
+  void run() const {
+    const bool codes = quantizes_activations(options_), weights = quantizes_weights(options_);
+    if (!options_.no_clip_layers.empty() &&
+        !clips(options_, [](Clipping clip) { return clip != Clipping::kNone; }))
+      refuse({name("--qe-no-clip-layers", "no_clip_layers")}, "nothing is clipped",
+             "add " + name("--qe-clip-acts", "clip_acts") + ", or leave it out");
+    if (options_.clip_half_range && !clips(options_, [](Clipping clip) {
+          return clip == Clipping::kGauss || clip == Clipping::kLaplace;
+        }))
+      refuse({"clip_half_range"}, "clip_acts is neither GAUSS nor LAPLACE, which have one",
+             "leave it out");
+    const PtqRequest& r = request_;
+    if (!codes && !weights)
+      throw InputError({.file = r.config_file,
+                        .where = "",
+                        .field = name("--qe-bits-acts", "bits_activations") + ", " +
+                                 name("--qe-bits-wts", "bits_parameters"),
+                        .problem = "leave activations and weights in float: nothing is quantized",
+                        .fix = "give one of them bits"});
+    if (!codes)
+      refuse(given({{options_.clip_acts != Clipping::kNone, "--qe-clip-acts", "clip_acts"},
+                    {options_.scale_approx_bits.has_value(), "--qe-scale-approx-bits",
+                     "scale_approx_mult_bits"},
+                    {r.mode_acts.has_value(), "--qe-mode-acts", ""}}),
+             "activations are left in float",
+             "leave it out, or give " + name("--qe-bits-acts", "bits_activations"));
+    if (!weights)
+      refuse(given({{options_.per_channel, "--qe-per-channel", "per_channel_wts"},
+                    {options_.bits_accum != 32 || r.bits_accum, "--qe-bits-accum", "bits_accum"},
+                    {r.mode_wts.has_value(), "--qe-mode-wts", ""}}),
+             "weights are left in float",
+             "leave it out, or give " + name("--qe-bits-wts", "bits_parameters"));
+    if (r.mode && (r.mode_acts || !codes) && (r.mode_wts || !weights))
+      refuse({"--qe-mode"}, "others state the modes of all that is quantized", "leave it out");
+  }
+
+ private:
+  struct Setting {
+    bool is_given;
+    const char *option, *key;
+  };
+
+  std::string name(const char* option, const char* key) const {
+    return request_.config_file.empty() ? option : key;
+  }
+  std::vector<std::string> given(const std::vector<Setting>& settings) const {
+    std::vector<std::string> names;
+    for (const Setting& setting : settings) {
+      if (setting.is_given) names.push_back(name(setting.option, setting.key));
+    }
+    return names;
+  }
+  void refuse(const std::vector<std::string>& names, const std::string& why,
+              const std::string& fix) const {
+    if (names.empty()) return;
+    throw InputError({.file = request_.config_file,
+                      .where = "",
+                      .field = list_names(names),
+                      .problem = "is given, but " + why,
+                      .fix = fix});
+  }
+
+  const PtqRequest& request_;
+  const PtqOptions& options_;
+};
 
 PtqOptions stated_options(const PtqRequest& r) {
   PtqOptions options;
@@ -115,6 +155,7 @@ PtqOptions stated_options(const PtqRequest& r) {
                     "2.5 is usual");
     options.clip_n_stds = *r.clip_n_stds;
   }
+  if (r.percentile) options.percentile = *r.percentile;
   options.no_clip_layers = r.no_clip_layers;
   options.no_quant_layers = r.no_quant_layers;
   options.per_channel = r.per_channel;
@@ -123,6 +164,43 @@ PtqOptions stated_options(const PtqRequest& r) {
   options.statistics_file = r.stats_file;
   options.dynamic = r.dynamic;
   return options;
+}
+
+// A heading and what it lists, in lines that a terminal holds. Empty: nothing is listed.
+std::string paragraph(const std::string& heading, const std::vector<std::string>& entries) {
+  constexpr size_t kColumns = 100;
+  if (entries.empty()) return "";
+  std::string text = heading + "\n", line;
+  for (size_t i = 0; i < entries.size(); ++i) {
+    const std::string entry = fmt::format(" {}{}", entries[i], i + 1 < entries.size() ? "," : "");
+    if (!line.empty() && 1 + line.size() + entry.size() > kColumns) {
+      text += fmt::format(" {}\n", line);
+      line.clear();
+    }
+    line += entry;
+  }
+  return text + fmt::format(" {}\n", line);
+}
+
+// What v0.3.2 of Distiller does not have.
+void check_release(const PtqRequest& r, const PtqOptions& options) {
+  const auto refuse = [&](const std::string& what) {
+    throw InputError({.file = r.config_file,
+                      .where = "",
+                      .field = "--compat distiller-0.3",
+                      .problem = "is given, but that release has no " + what,
+                      .fix = "leave it out, or take --compat distiller-0.4"});
+  };
+  std::vector<QuantizationModes> modes = {{options.mode_activations, options.mode_weights}};
+  for (const PatternOverride& entry : options.overrides) {
+    if (entry.settings.mode) modes.push_back(*entry.settings.mode);
+  }
+  for (const QuantizationModes& m : modes) {
+    if (m.activations != m.weights) refuse("mode of its own for weights");
+    if (m.activations == QuantizationMode::kSymmetricRestricted) refuse("sym_restr");
+  }
+  if (clips(options, [](Clipping clip) { return clip > Clipping::kNStd; }))
+    refuse("clipping beyond none, avg and n_std");
 }
 
 }  // namespace
@@ -145,6 +223,7 @@ std::vector<std::string> PtqRequest::settings() const {
   std::vector<std::string> all = formats();
   if (clip_acts) all.emplace_back("--qe-clip-acts");
   if (clip_n_stds) all.emplace_back("--qe-clip-n-stds");
+  if (percentile) all.emplace_back("--qe-percentile");
   return all;
 }
 
@@ -156,31 +235,43 @@ PtqOptions ptq_options(const PtqRequest& r) {
   PtqOptions options = r.config_file.empty() ? stated_options(r) : load_ptq_config(r.config_file);
   check(options, r.config_file);
   check_calibration(r, options);
-  if (r.percentile) {
-    options.percentile = *r.percentile;
-    check_percentile(options);
-  }
-  if (compat_of(r.compat) == Compat::kNone) check_effect(options);
+  if (r.percentile && options.clip_acts != Clipping::kPercentile)
+    refuse_option("--qe-percentile", "is given, but activations are not clipped by percentile",
+                  "add --qe-clip-acts percentile");
+  const Compat compat = compat_of(r.compat);
+  if (compat == Compat::kNone) EffectCheck(r, options).run();
+  if (compat == Compat::kDistiller03) check_release(r, options);
   return options;
+}
+
+std::string write_config(const PtqRequest& r, PtqOptions options, std::vector<std::string> beside) {
+  if (r.config_out.empty()) return "";
+  if (compat_of(r.compat) != Compat::kNone) beside.push_back("--compat " + r.compat);
+  if (!r.stats_out.empty()) {
+    options.statistics_file = r.stats_out.string();
+  } else if (!r.calibration.data.empty()) {
+    beside.push_back("--calibration-data " + r.calibration.data);
+    if (r.calibration.images)
+      beside.push_back(fmt::format("--calibration-images {}", *r.calibration.images));
+  }
+  const std::string text = fmt::format("{}", fmt::join(beside, " "));
+  write_file(r.config_out, ptq_config_yaml(options, text));
+  return text.empty() ? ""
+                      : fmt::format("{} goes with {}, which it has no keys for\n",
+                                    r.config_out.string(), text);
 }
 
 std::string matched_text(const MatchedStatistics& matched, const std::string& file) {
   const auto pairs = [](const auto& all, const char* between) {
-    std::string text;
-    for (const auto& [first, second] : all)
-      text += (text.empty() ? "" : ", ") + first + between + second;
-    return text;
+    std::vector<std::string> texts;
+    for (const auto& [first, second] : all) texts.push_back(first + between + second);
+    return texts;
   };
-  std::string text;
-  if (!matched.renamed.empty())
-    text += fmt::format("Layers of other names in {}, found by the numbers of their inputs: {}\n",
-                        file, pairs(matched.renamed, " is "));
-  if (!matched.folded.empty())
-    text += fmt::format("Folded into the layer before, by the numbers of their inputs: {}\n",
-                        pairs(matched.folded, " into "));
-  if (!matched.unused.empty())
-    text += fmt::format("Entries that belong to no layer: {}\n", list_names(matched.unused));
-  return text;
+  return paragraph("Layers of other names in " + file + ", found by the numbers of their inputs:",
+                   pairs(matched.renamed, " is ")) +
+         paragraph("Folded into the layer before, by the numbers of their inputs:",
+                   pairs(matched.folded, " into ")) +
+         paragraph("Entries that belong to no layer:", matched.unused);
 }
 
 }  // namespace widthwise

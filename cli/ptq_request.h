@@ -42,6 +42,12 @@ struct PtqRequest {
 // releases, options without any effect.
 PtqOptions ptq_options(const PtqRequest& request);
 
+// Writes the options as a configuration file where the request asks for it: one that names the
+// statistics that the request writes. `beside`: other options of the verb that it has no keys for.
+// Returns a line to print that names those and the request's; empty: there are none.
+std::string write_config(const PtqRequest& request, PtqOptions options,
+                         std::vector<std::string> beside = {});
+
 // What `quantize` returns; what it refuses of statistics is said of their file.
 template <class Quantize>
 auto of_statistics(const std::string& file, const Quantize& quantize) {

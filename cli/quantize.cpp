@@ -11,7 +11,6 @@
 #include "quant/float_parts.h"
 #include "quant/match_statistics.h"
 #include "quant/onnx_writer.h"
-#include "quant/ptq_config_yaml.h"
 #include "quant/ptq_modules.h"
 #include "quant/ptq_settings_text.h"
 #include "quant/quantize_calibrated.h"
@@ -45,12 +44,13 @@ class NetworkQuantization {
                                               qonnx ? QuantizedFile::kQonnx : QuantizedFile::kQcdq);
     if (!request_.ptq.settings_out.empty())
       write_file(request_.ptq.settings_out, settings_yaml(resolved_, network));
-    if (!request_.ptq.config_out.empty())
-      write_file(request_.ptq.config_out, ptq_config_yaml(options_));
+    const std::string config_note =
+        write_config(request_.ptq, options_, method_options(request_.methods));
     write_file(request_.out, bytes);
     return text_ + "Written\n" + formats_text(network) +
            fmt::format("{}: {} layers quantized over {}, written to {}\n", network.name,
-                       network.layers.size(), source_, request_.out.string());
+                       network.layers.size(), source_, request_.out.string()) +
+           config_note;
   }
 
  private:

@@ -129,8 +129,28 @@ void check_formats(const QuantizeRequest& request, const PtqOptions& options) {
                   "leave it out");
 }
 
-void check_methods(const QuantizeRequest& request) {
+// Methods for what is left in float.
+void check_methods_effect(const MethodRequest& m, const PtqOptions& options) {
+  const auto refuse = [](const char* option, const char* what, const char* bits) {
+    refuse_option(option, fmt::format("is given, but {} are left in float", what),
+                  fmt::format("leave it out, or give {}", bits));
+  };
+  const auto of_weights = [&](bool given, const char* option) {
+    if (given && !quantizes_weights(options)) refuse(option, "weights", "--qe-bits-wts");
+  };
+  of_weights(m.rounding.has_value(), "--rounding");
+  of_weights(m.clip_weights.has_value(), "--qe-clip-wts");
+  of_weights(m.bias_correction, "--bias-correction");
+  const auto of_activations = [&](bool given, const char* option) {
+    if (given && !quantizes_activations(options)) refuse(option, "activations", "--qe-bits-acts");
+  };
+  of_activations(m.elementwise_bits.has_value(), "--elementwise-bits");
+  of_activations(m.signed_activations, "--signed-acts");
+}
+
+void check_methods(const QuantizeRequest& request, const PtqOptions& options) {
   const MethodRequest& m = request.methods;
+  check_methods_effect(m, options);
   if (m.rounding) weight_rounding(*m.rounding);
   const bool percentile =
       m.clip_weights && weight_clipping(*m.clip_weights) == WeightClipping::kPercentile;
@@ -145,6 +165,29 @@ void check_methods(const QuantizeRequest& request) {
 
 bool chooses_widths(const MethodRequest& request) {
   return request.points_lost || request.energy_budget_uj;
+}
+
+std::vector<std::string> method_options(const MethodRequest& m) {
+  std::vector<std::string> all;
+  const auto add = [&](const char* option, const auto& value) {
+    if (value) all.push_back(fmt::format("{} {}", option, *value));
+  };
+  const auto flag = [&](const char* option, bool given) {
+    if (given) all.emplace_back(option);
+  };
+  if (!m.preset.empty()) all.push_back("--preset " + m.preset);
+  add("--qe-clip-wts", m.clip_weights);
+  add("--qe-percentile-wts", m.weight_percentile);
+  add("--rounding", m.rounding);
+  flag("--bias-correction", m.bias_correction);
+  flag("--equalize", m.equalize);
+  add("--first-last-bits", m.first_last_bits);
+  add("--elementwise-bits", m.elementwise_bits);
+  add("--points-lost", m.points_lost);
+  add("--energy-budget-uj", m.energy_budget_uj);
+  if (!m.cost_table.empty()) all.push_back("--cost-table " + m.cost_table);
+  flag("--signed-acts", m.signed_activations);
+  return all;
 }
 
 WeightClipping weight_clipping(const std::string& name) {
@@ -181,12 +224,19 @@ PtqOptions checked_options(const QuantizeRequest& request) {
   check_accelerator(request, options);
   check_budget(request, options);
   check_formats(request, options);
-  check_methods(request);
+  check_methods(request, options);
   check_files({model_path(request.network).string(), request.data, request.labels,
                request.preprocessing.string(), options.statistics_file, request.ptq.config_file},
               {{"--out", request.out},
                {"--settings-out", request.ptq.settings_out},
                {"--qe-config-out", request.ptq.config_out}});
+  if (!request.ptq.config_out.empty() && request.ptq.calibration.fraction)
+    refuse_option("--qe-config-out",
+                  "is given beside --qe-calibration, which excludes a configuration file",
+                  "say how many inputs in its place: --images");
+  if (request.out.extension() != ".onnx")
+    refuse_option("--out", "is '" + request.out.string() + "', allowed is a name ending in .onnx",
+                  "add .onnx");
   return options;
 }
 

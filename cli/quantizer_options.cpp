@@ -33,10 +33,11 @@ void add_quantizer_options(CLI::App& verb, PtqRequest& r, CLI::Option* quantize_
   group.add("--qe-mode,--qem", r.mode, "sym (default), sym_restr, asym_u, asym_s");
   group.add("--qe-mode-acts,--qema", r.mode_acts, "of activations, in place of --qe-mode");
   group.add("--qe-mode-wts,--qemw", r.mode_wts, "of weights, in place of --qe-mode");
-  group.add("--qe-bits-acts,--qeba", r.bits_acts, "bits of activations, default 8; 0: float");
-  group.add("--qe-bits-wts,--qebw", r.bits_wts, "bits of weights, default 8; 0: float");
+  group.add("--qe-bits-acts,--qeba", r.bits_acts,
+            "bits of activations, 1..16, default 8; 0: float");
+  group.add("--qe-bits-wts,--qebw", r.bits_wts, "bits of weights, 1..16, default 8; 0: float");
   group.add("--qe-bits-accum", r.bits_accum,
-            "accumulator: one clamp of the complete sum; default 32");
+            "accumulator: one clamp of the complete sum; 2..32, default 32");
   group.add(
       "--qe-clip-acts,--qeca", r.clip_acts,
       "ranges of activations: none (default), avg, n_std, gauss, laplace; percentile, kl, mse");
@@ -49,7 +50,7 @@ void add_quantizer_options(CLI::App& verb, PtqRequest& r, CLI::Option* quantize_
             "layers left in float (regular expressions)");
   group.flag("--qe-per-channel,--qepc", r.per_channel, "weights: a scale for each output channel");
   group.add("--qe-scale-approx-bits,--qesab", r.scale_approx_bits,
-            "scales as an integer of so many bits and a shift");
+            "scales as an integer of so many bits, 2..23, and a shift");
   group.flag("--qe-save-fp-weights", r.save_fp_weights, "accepted; changes no number");
   group.add("--qe-stats-file", r.stats_file,
             "ranges from this YAML (widthwise calibrate, Distiller)");

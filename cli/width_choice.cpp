@@ -27,6 +27,24 @@ double mac_energy_uj(const CostTable& table, const FloatLayer& layer, int ifmap_
   return static_cast<double>(workload.macs()) * pj * 1e-6;
 }
 
+constexpr int kWidest = 8, kLeast = 2;
+
+void check_energy(const MethodRequest& request, const FloatNetwork& network,
+                  const QuantizationConfig& config, const LayerCost& cost) {
+  if (!request.energy_budget_uj) return;
+  double least = 0;
+  for (const FloatLayer& layer : network.layers) {
+    if (has_weights(layer) && !config.float_activations.contains(layer.name) &&
+        !config.float_weights.contains(layer.name))
+      least += cost(layer, kLeast, kLeast);
+  }
+  if (*request.energy_budget_uj < least)
+    refuse_option("--energy-budget-uj",
+                  fmt::format("is {}, below the {:.4g} uJ of {} bits everywhere",
+                              *request.energy_budget_uj, least, kLeast),
+                  "allow more energy");
+}
+
 }  // namespace
 
 HalvedData::HalvedData(const DataSet& data) {
@@ -45,7 +63,6 @@ HalvedData::HalvedData(const DataSet& data) {
 ChosenWidths choose_widths_within(const MethodRequest& request, const FloatNetwork& network,
                                   const HalvedData& data, QuantizationConfig& config,
                                   Progress& progress) {
-  constexpr int kWidest = 8;
   if (data.labels.empty())
     refuse_option("--points-lost, --energy-budget-uj", "need labelled calibration inputs",
                   "name their labels: --labels");
@@ -54,6 +71,7 @@ ChosenWidths choose_widths_within(const MethodRequest& request, const FloatNetwo
   const LayerCost cost = [&](const FloatLayer& layer, int ifmap_bits, int weight_bits) {
     return mac_energy_uj(table, layer, ifmap_bits, weight_bits);
   };
+  check_energy(request, network, config, cost);
   config.layers.clear();
   config.first_last_bits.reset();
   config.ifmap.bits = config.weight.bits = kWidest;

@@ -41,4 +41,15 @@ std::string list_names(const Names& names) {
   return text;
 }
 
+// The first ones: "a, b, ... (40 in all)".
+template <class Names>
+std::string some_names(const Names& names, size_t shown = 12) {
+  std::string text;
+  size_t count = 0;
+  for (const auto& name : names) {
+    if (count++ < shown) text += (text.empty() ? "" : ", ") + std::string(name);
+  }
+  return count > shown ? text + ", ... (" + std::to_string(count) + " in all)" : text;
+}
+
 }  // namespace widthwise

@@ -13,6 +13,7 @@
 #include "quant/batch_slots.h"
 #include "quant/equalize.h"
 #include "quant/fake_quantized.h"
+#include "quant/float_parts.h"
 #include "quant/quantize_calibrated.h"
 #include "quant/tensor_bits.h"
 
@@ -61,28 +62,23 @@ class Search {
   }
 
   WidthChoice run() {
-    const std::vector<float> real = logits(network_, {}, rounded_, std::ssize(labels_));
-    const double float_percent = percent(real);
+    check_cost();
+    real_ = logits(network_, {}, rounded_, std::ssize(labels_));
+    float_percent_ = percent(real_);
     measure();
     const std::vector<size_t> steps = greedy();
-    size_t taken = steps.size();
-    if (budget_.points_lost) taken = longest_within(steps, float_percent);
-    if (budget_.cost) {
-      const size_t needed = shortest_within(steps);
-      if (budget_.points_lost && needed > taken)
-        refuse("cost",
-               fmt::format("needs {} steps down, of which {} keep the points", needed, taken),
-               "allow more points to be lost, or a higher cost");
-      if (!budget_.points_lost) taken = needed;
-    }
-    WidthChoice choice;
-    choice.rounded_images = rounded_;
-    choice.layers = layers_after(steps, taken);
-    choice.cost = cost_after(steps, taken);
-    choice.float_percent = float_percent;
-    choice.percent =
-        budget_.points_lost && taken == kept_steps_ ? kept_percent_ : calibrated(choice.layers);
-    return choice;
+    const Trial best = budget_.points_lost ? cheapest_within(steps) : best_within(steps);
+    if (budget_.cost && best.cost > *budget_.cost)
+      refuse("points lost, cost",
+             fmt::format("exclude each other: {} points leave a cost of {:.6g}, above {:.6g}",
+                         *budget_.points_lost, best.cost, *budget_.cost),
+             "allow more points to be lost, or a higher cost");
+    return {.rounded_images = rounded_,
+            .layers = best.layers,
+            .cost = best.cost,
+            .float_percent = float_percent_,
+            .percent = best.percent,
+            .divergence = best.divergence};
   }
 
  private:
@@ -92,6 +88,11 @@ class Search {
     std::vector<double> divergence;  // at each width, the other operands at the widest
   };
   using Layers = std::map<std::string, QuantizationConfig::LayerBits>;
+  // A network that was rounded on the first images and judged on the others.
+  struct Trial {
+    Layers layers;
+    double cost = 0, percent = 0, divergence = 0;
+  };
 
   // Of images [first, end).
   std::vector<float> logits(const FloatNetwork& network, const std::vector<FakeQuantization>& fake,
@@ -148,23 +149,28 @@ class Search {
     return config;
   }
 
-  Layers widest() const {
+  Layers uniform(int ifmap, int weight) const {
     Layers layers;
     for (const Operand& operand : operands_)
-      layers[operand.layer->name] = {.ifmap = widths_[0], .weight = widths_[0]};
+      layers[operand.layer->name] = {.ifmap = ifmap, .weight = weight};
     return layers;
   }
+  Layers widest() const { return uniform(widths_[0], widths_[0]); }
 
   static void set(Layers& layers, const Operand& operand, int bits) {
     auto& own = layers.at(operand.layer->name);
     (operand.is_weight ? own.weight : own.ifmap) = bits;
   }
 
-  // Rounded on the first images, judged on the others.
-  double calibrated(const Layers& layers) const {
-    return percent(
+  Trial tried(const Layers& layers) const {
+    const std::vector<float> found =
         logits(quantize_calibrated(network_, source_, rounded_, with(layers), Progress::none()),
-               rounded_, std::ssize(labels_)));
+               rounded_, std::ssize(labels_));
+    progress_.advance(1);
+    return {.layers = layers,
+            .cost = cost_of(layers),
+            .percent = percent(found),
+            .divergence = divergence(real_, found, labels_.size() - static_cast<size_t>(rounded_))};
   }
 
   void measure() {
@@ -237,8 +243,7 @@ class Search {
     return layers;
   }
 
-  double cost_after(const std::vector<size_t>& steps, size_t count) const {
-    const Layers layers = layers_after(steps, count);
+  double cost_of(const Layers& layers) const {
     double sum = 0;
     for (const Operand& operand : operands_) {
       if (!operand.is_weight) sum += layer_cost(layers, *operand.layer);
@@ -246,18 +251,113 @@ class Search {
     return sum;
   }
 
-  size_t longest_within(const std::vector<size_t>& steps, double float_percent) {
-    const double allowed = float_percent - *budget_.points_lost - 1e-9;
-    const auto keeps = [&](size_t count) {
-      progress_.advance(1);
-      const double found = calibrated(layers_after(steps, count));
-      if (found < allowed) return false;
-      kept_percent_ = found;
-      kept_steps_ = count;
-      return true;
+  // Before any work.
+  void check_cost() const {
+    const double least = cost_of(uniform(widths_.back(), widths_.back()));
+    if (budget_.cost && *budget_.cost < least)
+      refuse("cost",
+             fmt::format("is {:.6g}, below {:.6g} of {} bits everywhere", *budget_.cost, least,
+                         widths_.back()),
+             "allow a higher cost");
+  }
+
+  // The sum of what each operand adds by itself.
+  double added_divergence(const Layers& layers) const {
+    double sum = 0;
+    for (const Operand& operand : operands_) {
+      const auto& own = layers.at(operand.layer->name);
+      const int bits = operand.is_weight ? *own.weight : *own.ifmap;
+      const auto level = std::find(widths_.begin(), widths_.end(), bits) - widths_.begin();
+      sum += operand.divergence[static_cast<size_t>(level)] - operand.divergence[0];
+    }
+    return sum;
+  }
+
+  // The widest networks that cost no more: of one width, the same but for the widest at both ends,
+  // and of all with one width for ifmaps and one for weights that with the least divergence.
+  std::vector<Layers> uniform_within(double cost) const {
+    std::vector<Layers> found;
+    const auto add = [&](const Layers& layers) {
+      if (std::find(found.begin(), found.end(), layers) == found.end()) found.push_back(layers);
     };
+    Layers least;
+    for (const bool wide_ends : {false, true}) {
+      bool first = true;
+      for (const int ifmap : widths_) {
+        for (const int weight : widths_) {
+          Layers layers = uniform(ifmap, weight);
+          for (const std::string& name : end_layers(network_)) {
+            if (wide_ends && layers.contains(name))
+              layers[name] = {.ifmap = widths_[0], .weight = widths_[0]};
+          }
+          if (cost_of(layers) > cost) continue;
+          if (ifmap == weight && first) {
+            add(layers);
+            first = false;
+          }
+          if (least.empty() || added_divergence(layers) < added_divergence(least)) least = layers;
+        }
+      }
+    }
+    if (!least.empty()) add(least);
+    return found;
+  }
+
+  // The same with operands a step wider, as far as the cost allows: always the one that saves the
+  // most divergence per cost.
+  Layers widened(Layers layers, double cost) const {
+    while (true) {
+      double most = 0;
+      Layers best;
+      for (const Operand& operand : operands_) {
+        const auto& own = layers.at(operand.layer->name);
+        const int bits = operand.is_weight ? *own.weight : *own.ifmap;
+        const auto level = std::find(widths_.begin(), widths_.end(), bits) - widths_.begin();
+        if (level == 0) continue;
+        Layers wider = layers;
+        set(wider, operand, widths_[static_cast<size_t>(level - 1)]);
+        if (cost_of(wider) > cost) continue;
+        const double price =
+            std::max(layer_cost(wider, *operand.layer) - layer_cost(layers, *operand.layer), 1e-12);
+        const double saved = (added_divergence(layers) - added_divergence(wider)) / price;
+        if (saved <= most) continue;
+        most = saved;
+        best = wider;
+      }
+      if (best.empty()) return layers;
+      layers = best;
+    }
+  }
+
+  // The shortest run of steps within the cost, or a uniform network, or one of these widened: the
+  // one with the least divergence.
+  Trial best_within(const std::vector<size_t>& steps) const {
+    size_t count = 0;
+    while (count < steps.size() && cost_of(layers_after(steps, count)) > *budget_.cost) ++count;
+    std::vector<Layers> candidates = {layers_after(steps, count)};
+    for (const Layers& layers : uniform_within(*budget_.cost)) {
+      for (const Layers& one : {layers, widened(layers, *budget_.cost)}) {
+        if (std::find(candidates.begin(), candidates.end(), one) == candidates.end())
+          candidates.push_back(one);
+      }
+    }
+    progress_.begin("trials", std::ssize(candidates), "networks");
+    std::optional<Trial> best;
+    for (const Layers& layers : candidates) {
+      const Trial trial = tried(layers);
+      if (!best || trial.divergence < best->divergence) best = trial;
+    }
+    progress_.end();
+    return *best;
+  }
+
+  // The longest run of steps that keeps the points, or a uniform network that keeps them at a lower
+  // cost.
+  Trial cheapest_within(const std::vector<size_t>& steps) const {
+    const double allowed = float_percent_ - *budget_.points_lost - 1e-9;
     progress_.begin("trials", 0, "networks");
-    if (!keeps(0))
+    Trial best = tried(widest());
+    if (best.percent < allowed)
       refuse("points lost",
              fmt::format("is {}, which {} bits everywhere already exceed", *budget_.points_lost,
                          widths_[0]),
@@ -265,22 +365,16 @@ class Search {
     size_t low = 0, high = steps.size() + 1;
     while (high - low > 1) {
       const size_t middle = (low + high) / 2;
-      (keeps(middle) ? low : high) = middle;
+      const Trial trial = tried(layers_after(steps, middle));
+      if (trial.percent >= allowed) best = trial;
+      (trial.percent >= allowed ? low : high) = middle;
+    }
+    for (const Layers& layers : uniform_within(std::nextafter(best.cost, 0.0))) {
+      const Trial trial = tried(layers);
+      if (trial.percent >= allowed && trial.cost < best.cost) best = trial;
     }
     progress_.end();
-    return low;
-  }
-
-  size_t shortest_within(const std::vector<size_t>& steps) const {
-    size_t count = 0;
-    while (cost_after(steps, count) > *budget_.cost) {
-      if (++count > steps.size())
-        refuse("cost",
-               fmt::format("is {:.6g}, below {:.6g} of {} bits everywhere", *budget_.cost,
-                           cost_after(steps, steps.size()), widths_.back()),
-               "allow a higher cost");
-    }
-    return count;
+    return best;
   }
 
   const FloatNetwork& network_;
@@ -292,9 +386,9 @@ class Search {
   Progress& progress_;
   std::vector<int> widths_;
   std::vector<Operand> operands_;
-  int64_t rounded_;        // images that weights are rounded on
-  size_t kept_steps_ = 0;  // of the last trial that kept the points
-  double kept_percent_ = 0;
+  int64_t rounded_;          // images that weights are rounded on
+  std::vector<float> real_;  // FP32's logits of the others
+  double float_percent_ = 0;
 };
 
 }  // namespace

@@ -175,9 +175,11 @@ class Builder {
     try {
       return activation_quantization(settings, statistics);
     } catch (const std::invalid_argument& error) {
-      refuse(
-          i, std::string("statistics of the ") + what, error.what(),
-          "collect the statistics again, or choose another clipping (of n_std, more deviations)");
+      refuse(i, std::string("statistics of the ") + what, error.what(),
+             settings.clip.clipping > Clipping::kLaplace && !statistics.histogram
+                 ? "collect them with histograms: widthwise calibrate --histogram-bins 2048"
+                 : "collect the statistics again, or choose another clipping (of n_std, more "
+                   "deviations)");
     }
   }
 

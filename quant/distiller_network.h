@@ -1,4 +1,5 @@
 #pragma once
+#include <algorithm>
 #include <map>
 #include <optional>
 #include <string>
@@ -29,6 +30,14 @@ struct ModuleSettings {
     std::optional<ClippingChoice> clip = {};
   };
   std::map<int, Input> inputs = {};
+
+  // The output, or an input that has its own clipping.
+  bool is_clipped() const {
+    return clip.clipping != Clipping::kNone ||
+           std::any_of(inputs.begin(), inputs.end(), [](const auto& input) {
+             return input.second.clip && input.second.clip->clipping != Clipping::kNone;
+           });
+  }
 };
 
 // A layer of a float network, quantized as Distiller does.

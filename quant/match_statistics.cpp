@@ -42,8 +42,8 @@ class Matcher {
                       .where = "statistics",
                       .field = "layers",
                       .problem = fmt::format("are {}; the network '{}' has {}",
-                                             read_.empty() ? "none" : list_names(result_.unused),
-                                             network_.name, list_names(result_.modules)),
+                                             read_.empty() ? "none" : some_names(result_.unused, 6),
+                                             network_.name, some_names(result_.modules, 6)),
                       .fix = "collect the statistics of this network"});
   }
 

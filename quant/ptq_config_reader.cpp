@@ -1,7 +1,6 @@
 #include <fmt/format.h>
 #include <yaml-cpp/yaml.h>
 
-#include <climits>
 #include <cmath>
 
 #include "core/error.h"
@@ -31,7 +30,13 @@ class Reader {
   }
 
   void read(const YAML::Node& node, const std::string& field, int& to) const {
-    to = static_cast<int>(parts_.integer(node, field, INT_MIN, INT_MAX));
+    const std::string key = field.substr(field.rfind('.') + 1);
+    const auto [low, high] = key == "bits_accum"               ? std::pair{2, 32}
+                             : key == "bits_bias"              ? std::pair{1, 32}
+                             : key == "scale_approx_mult_bits" ? std::pair{2, 23}
+                             : key == "fpq_module"             ? std::pair{16, 64}
+                                                               : std::pair{1, 16};
+    to = static_cast<int>(parts_.integer(node, field, low, high));
   }
   void read(const YAML::Node& node, const std::string& field, bool& to) const {
     if (!node.IsScalar() || !YAML::convert<bool>::decode(node, to))
@@ -40,6 +45,7 @@ class Reader {
   void read(const YAML::Node& node, const std::string& field, double& to) const {
     if (!node.IsScalar() || !YAML::convert<double>::decode(node, to) || !std::isfinite(to))
       parts_.refuse(node.Mark(), field, "must be a finite number", "correct it");
+    if (!(to > 0)) parts_.refuse(node.Mark(), field, "must be above 0", "correct it");
   }
   void read(const YAML::Node& node, const std::string& field, std::string& to) const {
     to = parts_.word(node, field);
@@ -153,6 +159,7 @@ PtqOptions read_quantizer(const Reader& reader, const YAML::Node& node, const st
     each("mode", modes);
     each("clip_acts", options.clip_acts);
     each("clip_n_stds", options.clip_n_stds);
+    each("percentile", options.percentile);
     each("clip_half_range", options.clip_half_range);
     each("per_channel_wts", options.per_channel);
     each("model_activation_stats", options.statistics_file);

@@ -112,7 +112,7 @@ std::string override_yaml(const ModuleOverride& settings) {
   return yaml.c_str();
 }
 
-std::string ptq_config_yaml(const PtqOptions& options) {
+std::string ptq_config_yaml(const PtqOptions& options, const std::string& beside) {
   YAML::Emitter yaml;
   Writer writer(yaml);
   yaml << YAML::BeginMap << YAML::Key << "quantizers" << YAML::Value << YAML::BeginMap;
@@ -124,6 +124,8 @@ std::string ptq_config_yaml(const PtqOptions& options) {
   writer.item("mode", QuantizationModes{options.mode_activations, options.mode_weights});
   writer.item("clip_acts", options.clip_acts);
   if (options.clip_n_stds != 0) writer.item("clip_n_stds", options.clip_n_stds);
+  if (clips(options, [](Clipping clip) { return clip == Clipping::kPercentile; }))
+    writer.item("percentile", options.percentile);
   if (options.clip_half_range) writer.item("clip_half_range", true);
   writer.item("per_channel_wts", options.per_channel);
   if (!options.statistics_file.empty())
@@ -143,7 +145,8 @@ std::string ptq_config_yaml(const PtqOptions& options) {
     yaml << YAML::EndMap;
   }
   yaml << YAML::EndMap << YAML::EndMap << YAML::EndMap;
-  return std::string(yaml.c_str()) + "\n";
+  const std::string comment = beside.empty() ? "" : "# Beside this file: " + beside + "\n";
+  return comment + yaml.c_str() + "\n";
 }
 
 }  // namespace widthwise

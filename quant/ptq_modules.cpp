@@ -27,7 +27,14 @@ class ModuleResolution {
     if (compat_ != Compat::kNone) return std::move(resolved_);
     for (size_t i = 0; i < layers().size(); ++i) check_inputs(i);
     join_relus();
-    for (const PatternOverride& entry : options_.overrides) check_effect(entry);
+    for (const PatternOverride& entry : options_.overrides)
+      check_effect(entry.pattern, &ResolvedModule::matched, "overrides." + entry.pattern,
+                   entry.line);
+    check_list(options_.no_quant_layers, &ResolvedModule::no_quant,
+               file_.empty() ? "--qe-no-quant-layers" : "no_quant_layers");
+    check_list(options_.no_clip_layers, &ResolvedModule::no_clip,
+               file_.empty() ? "--qe-no-clip-layers" : "no_clip_layers");
+    check_rest();
     return std::move(resolved_);
   }
 
@@ -93,17 +100,50 @@ class ModuleResolution {
     }
   }
 
-  void check_effect(const PatternOverride& entry) const {
-    std::string joins;
+  void check_effect(const std::string& pattern, std::optional<std::string> ResolvedModule::*by,
+                    const std::string& field, int line) const {
+    std::vector<std::string> others;
     for (const ResolvedModule& module : resolved_.modules) {
-      if (module.matched != entry.pattern) continue;
-      if (!module.joins) return;
-      joins += (joins.empty() ? "" : ", ") + module.module.name + " joins " + *module.joins;
+      if (module.*by != pattern) continue;
+      if (!module.joins && !module.only_moves) return;
+      others.push_back(module.module.name +
+                       (module.joins ? " joins " + *module.joins : " moves data"));
     }
-    if (!joins.empty())
-      refuse(&entry, "",
-             "decides about nothing but ReLUs that join the layers before them: " + joins,
-             "state it of those layers");
+    if (others.empty()) return;
+    throw InputError(
+        {.file = file_,
+         .where = line == 0 ? "" : fmt::format("line {}", line),
+         .field = field,
+         .problem = "decides about nothing that has settings of its own: " + list_names(others),
+         .fix = "state it of the layers before them"});
+  }
+  void check_list(const std::vector<std::string>& patterns,
+                  std::optional<std::string> ResolvedModule::*by, const std::string& name) const {
+    for (const std::string& pattern : patterns)
+      check_effect(pattern, by, fmt::format("{} '{}'", name, pattern), 0);
+  }
+
+  // What the exclusions leave.
+  void check_rest() const {
+    bool quantized = false, clipped = false;
+    for (const ResolvedModule& module : resolved_.modules) {
+      const ModuleSettings& s = module.settings;
+      if (module.joins || module.only_moves) continue;
+      quantized |= s.bits_activations || (has_weights(module.module.type) && s.bits_weights);
+      clipped |= s.bits_activations && s.is_clipped();
+    }
+    if (!quantized)
+      throw InputError({.file = file_,
+                        .where = "",
+                        .field = "bits",
+                        .problem = "are none of any layer, so that nothing is quantized",
+                        .fix = "give some layers bits"});
+    if (!options_.no_clip_layers.empty() && !clipped)
+      throw InputError({.file = file_,
+                        .where = "",
+                        .field = file_.empty() ? "--qe-no-clip-layers" : "no_clip_layers",
+                        .problem = "leaves nothing that is clipped",
+                        .fix = "leave it and the clipping out"});
   }
 
   const PtqOptions& options_;

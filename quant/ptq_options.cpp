@@ -77,7 +77,20 @@ void check_override(Checker& check, const PatternOverride& entry) {
   }
 }
 
+bool states(const PtqOptions& options, ModuleOverride::NullableInt ModuleOverride::*bits) {
+  return std::any_of(
+      options.overrides.begin(), options.overrides.end(),
+      [&](const PatternOverride& entry) { return (entry.settings.*bits).value_or(std::nullopt); });
+}
+
 }  // namespace
+
+bool quantizes_activations(const PtqOptions& options) {
+  return options.bits_activations || states(options, &ModuleOverride::bits_activations);
+}
+bool quantizes_weights(const PtqOptions& options) {
+  return options.bits_weights || states(options, &ModuleOverride::bits_weights);
+}
 
 std::vector<std::string> given_keys(const ModuleOverride& settings) {
   std::vector<std::string> keys;
@@ -124,6 +137,10 @@ void check(const PtqOptions& options, const std::string& file) {
       check.refuse(clip_n_stds, "is given, but nothing is clipped with n_std",
                    "clip with n_std, or leave it out");
   }
+  if (!(options.percentile > 0 && options.percentile <= 100))
+    check.refuse(check.name("--qe-percentile", "percentile"),
+                 fmt::format("is {}, allowed above 0 and up to 100", options.percentile),
+                 "99.99 is usual");
   if (options.dynamic && !options.statistics_file.empty())
     check.refuse(check.name("--qe-dynamic", "dynamic"),
                  "is given beside " + check.name("--qe-stats-file", "model_activation_stats"),

@@ -84,7 +84,7 @@ struct PtqOptions {
   QuantizationMode mode_weights = QuantizationMode::kSymmetric;
   Clipping clip_acts = Clipping::kNone;
   double clip_n_stds = 0;     // 0: not given
-  double percentile = 99.99;  // of the clipping PERCENTILE; no key of files
+  double percentile = 99.99;  // of the clipping PERCENTILE: % of the values inside
   bool clip_half_range = false;
   bool per_channel = false;
   std::optional<int> scale_approx_bits = {};
@@ -111,6 +111,10 @@ bool clips(const PtqOptions& options, const Asked& asked) {
                               [&](const auto& input) { return is(input.second.clip_acts); });
          });
 }
+
+// Whether any layer's activations or weights are to have codes, by what is stated.
+bool quantizes_activations(const PtqOptions& options);
+bool quantizes_weights(const PtqOptions& options);
 
 // Throws InputError for what means nothing, or is not carried out. `file` is the one that the
 // options were read from, if any: fields are named by its keys, and as on the command line without

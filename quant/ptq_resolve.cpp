@@ -15,13 +15,17 @@ namespace {
 
 using Strings = std::vector<std::string>;
 
-// "conv1, conv2, ... (40 in all)"
-std::string some_names(const std::vector<Module>& modules) {
-  constexpr size_t kShown = 40;
+// Those that begin as the pattern does come first.
+Strings nearest_names(const std::vector<Module>& modules, const std::string& pattern) {
   Strings names;
-  for (size_t i = 0; i < modules.size() && i < kShown; ++i) names.push_back(modules[i].name);
-  if (modules.size() > kShown) names.push_back(fmt::format("... ({} in all)", modules.size()));
-  return list_names(names);
+  for (const Module& module : modules) names.push_back(module.name);
+  const auto common = [&](const std::string& name) {
+    return std::mismatch(name.begin(), name.end(), pattern.begin(), pattern.end()).first -
+           name.begin();
+  };
+  std::stable_sort(names.begin(), names.end(),
+                   [&](const auto& a, const auto& b) { return common(a) > common(b); });
+  return names;
 }
 
 std::vector<NamePattern> named(const Strings& patterns, const char* option) {
@@ -53,26 +57,33 @@ class PlainResolution {
       apply(to.stated, options_, Compat::kNone, file_, to);
     }
     for (size_t i = 0; i < decided.size(); ++i) {
-      check_matches(matcher_, i);
+      check_matches(matcher_, i, options_.overrides[i].pattern);
       if (decided[i].empty()) result_.without_effect.push_back(options_.overrides[i].pattern);
       check_keys(i, decided[i]);
     }
-    exclude(options_.no_clip_layers, "--qe-no-clip-layers", &ResolvedModule::no_clip,
-            [](ModuleSettings& s) {
+    exclude(options_.no_quant_layers, list_name("--qe-no-quant-layers", "no_quant_layers"),
+            "is quantized", &ResolvedModule::no_quant, [](ModuleSettings& s) {
+              const bool quantized = s.bits_activations || s.bits_weights;
+              s.bits_activations = s.bits_weights = std::nullopt;
+              return quantized;
+            });
+    exclude(options_.no_clip_layers, list_name("--qe-no-clip-layers", "no_clip_layers"),
+            "is clipped", &ResolvedModule::no_clip, [](ModuleSettings& s) {
+              const bool clipped = s.bits_activations && s.is_clipped();
               s.clip = {};
               for (auto& [index, input] : s.inputs) input.clip = std::nullopt;
+              return clipped;
             });
-    exclude(options_.no_quant_layers, "--qe-no-quant-layers", &ResolvedModule::no_quant,
-            [](ModuleSettings& s) { s.bits_activations = s.bits_weights = std::nullopt; });
     return std::move(result_);
   }
 
  private:
-  void check_matches(const PatternMatcher& matcher, size_t i) const {
+  void check_matches(const PatternMatcher& matcher, size_t i, const std::string& pattern) const {
     for (const Module& module : modules_) {
       if (matcher.matches(i, module.name)) return;
     }
-    matcher.refuse(i, "matches no layer; layers are " + some_names(modules_),
+    matcher.refuse(i,
+                   "matches no layer; layers are " + some_names(nearest_names(modules_, pattern)),
                    "correct the pattern, which has to match a whole name");
   }
 
@@ -82,7 +93,7 @@ class PlainResolution {
       if (decided.empty() || std::any_of(decided.begin(), decided.end(), takes)) continue;
       if (key == "bits_bias")
         matcher_.refuse(i, "is not carried out: a bias has the accumulator's bits",
-                        "leave it out, and set --qe-bits-accum", key);
+                        "leave it out, and state bits_accum for all layers", key);
       std::set<std::string> types;
       for (const Module* module : decided) types.insert(module->type);
       matcher_.refuse(i,
@@ -92,16 +103,30 @@ class PlainResolution {
     }
   }
 
+  const char* list_name(const char* option, const char* key) const {
+    return file_.empty() ? option : key;
+  }
+
+  // change() says whether it did.
   template <class Change>
-  void exclude(const Strings& patterns, const char* option,
+  void exclude(const Strings& patterns, const char* list, const std::string& what,
                std::optional<std::string> ResolvedModule::*by, Change change) {
-    const PatternMatcher matcher(named(patterns, option), Compat::kNone, file_);
-    for (size_t i = 0; i < patterns.size(); ++i) check_matches(matcher, i);
+    const PatternMatcher matcher(named(patterns, list), Compat::kNone, file_);
+    for (size_t i = 0; i < patterns.size(); ++i) check_matches(matcher, i, patterns[i]);
+    std::vector<bool> decides(patterns.size()), changes(patterns.size());
     for (ResolvedModule& module : result_.modules) {
       const auto i = matcher.decides(module.module.name);
       if (!i) continue;
       module.*by = patterns[*i];
-      change(module.settings);
+      decides[*i] = true;
+      if (change(module.settings)) changes[*i] = true;
+    }
+    for (size_t i = 0; i < patterns.size(); ++i) {
+      if (!decides[i]) {
+        result_.without_effect.push_back(patterns[i]);
+      } else if (!changes[i]) {
+        matcher.refuse(i, "decides about nothing that " + what, "leave it out");
+      }
     }
   }
 

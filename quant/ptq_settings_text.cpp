@@ -193,11 +193,19 @@ std::string settings_text(const ResolvedSettings& settings, SettingsOf of) {
   for (const Row& cells : rows) {
     for (size_t i = 0; i < cells.size(); ++i) widths[i] = std::max(widths[i], cells[i].size());
   }
+  // Of the last columns only those that say something.
+  const size_t columns = of == SettingsOf::kFile ? kFileColumns : rows[0].size();
+  std::array<bool, std::tuple_size_v<Row>> used{};
+  for (size_t i = 0; i < columns; ++i) {
+    used[i] = i < kFileColumns || std::any_of(rows.begin() + 1, rows.end(),
+                                              [&](const Row& cells) { return cells[i] != "-"; });
+  }
   std::string text;
   for (const Row& cells : rows) {
     std::string line;
-    const size_t columns = of == SettingsOf::kFile ? kFileColumns : cells.size();
-    for (size_t i = 0; i < columns; ++i) line += fmt::format("{:<{}}  ", cells[i], widths[i]);
+    for (size_t i = 0; i < columns; ++i) {
+      if (used[i]) line += fmt::format("{:<{}}  ", cells[i], widths[i]);
+    }
     text += line.substr(0, line.find_last_not_of(' ') + 1) + "\n";
   }
   if (!settings.without_effect.empty())
@@ -224,6 +232,7 @@ std::string settings_yaml(const ResolvedSettings& settings, const DistillerNetwo
 
 std::string settings_yaml(const ResolvedSettings& settings, const QuantizedNetwork& network) {
   YAML::Emitter yaml;
+  yaml << YAML::Comment("What was asked for, layer by layer; what was written is under quantized.");
   yaml << YAML::BeginMap;
   module_entries(yaml, settings);
   yaml << YAML::Key << "quantized" << YAML::Value << YAML::BeginMap;

@@ -43,6 +43,7 @@ enum class WeightRounding { kNearest, kGptq };
 struct QuantizationConfig {
   struct LayerBits {
     std::optional<int> ifmap, weight;
+    bool operator==(const LayerBits&) const = default;
   };
   IntegerFormat ifmap{8, false};  // 2..8 bits; of every tensor that feeds a matmul or lies between
   IntegerFormat weight{8, true};  // 2..8 bits

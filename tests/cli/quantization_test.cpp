@@ -56,8 +56,9 @@ TEST_F(Quantization, CalibrateWritesEveryLayer) {
 }
 
 TEST_F(Quantization, EvaluatesInEveryArithmetic) {
-  for (const char* compat : {"none", "distiller-0.3", "distiller-0.4"}) {
-    for (const char* mode : {"sym", "sym_restr", "asym_u", "asym_s"}) {
+  for (const std::string compat : {"none", "distiller-0.3", "distiller-0.4"}) {
+    for (const std::string mode : {"sym", "sym_restr", "asym_u", "asym_s"}) {
+      if (compat == "distiller-0.3" && mode == "sym_restr") continue;  // which is newer
       const Outcome outcome =
           done(evaluate({"--compat", compat, "--qe-mode", mode, "--qepc", "--qe-stats-file",
                          "stats.yaml", "--print-freq", "1", "-b", "16"}));
@@ -192,10 +193,49 @@ TEST_F(Quantization, RefusesOptionsWithoutEffect) {
   refused(with({"--qe-bits-acts", "1", "--qe-mode", "sym_restr"}),
           {"layer 'conv': bits_activations is 1, of which sym_restr has the code 0 alone"});
   refused(with({"--qe-scale-approx-bits", "1"}), {"--qe-scale-approx-bits is 1, allowed 2..23"});
+  const Arguments of_weights[] = {
+      {"--qe-per-channel"}, {"--qe-mode-wts", "asym_u"}, {"--qe-bits-accum", "16"}};
+  for (const Arguments& useless : of_weights) {
+    Arguments more = {"--qe-bits-wts", "0"};
+    more.insert(more.end(), useless.begin(), useless.end());
+    refused(with(more), {useless[0] + " is given, but weights are left in float"});
+  }
+  refused(with({"--qe-bits-acts", "0", "--qe-mode-acts", "asym_u"}),
+          {"--qe-mode-acts is given, but activations are left in float"});
+  refused(with({"--qe-mode", "sym", "--qe-mode-acts", "asym_u", "--qe-mode-wts", "sym"}),
+          {"--qe-mode is given, but others state the modes of all that is quantized"});
+  refused(with({"--qe-bits-acts", "0", "--qe-bits-wts", "0"}), {"nothing is quantized"});
+  refused(with({"--qe-no-quant-layers", ".*"}), {"bits are none of any layer"});
+  refused(with({"--qe-no-quant-layers", "Flatten"}),
+          {"--qe-no-quant-layers 'Flatten' decides about nothing that has settings of its own: "
+           "Flatten moves data"});
+  refused(with({"--compat", "distiller-0.3", "--qe-mode", "sym_restr"}),
+          {"--compat distiller-0.3 is given, but that release has no sym_restr"});
+  refused(with({"--compat", "distiller-0.3", "--qe-mode-wts", "asym_u"}), {"has no mode of its"});
+  refused(with({"--compat", "distiller-0.3", "--qe-clip-acts", "gauss"}),
+          {"that release has no clipping beyond none, avg and n_std"});
   const auto file = [&](Arguments more) {
     more.insert(more.end(), {"--qe-stats-file", "stats.yaml"});
     return quantize(more);
   };
+  const auto images = [&](Arguments more) {
+    more.insert(more.end(), {"--data", "data.npy", "--images", "0"});
+    return quantize(more);
+  };
+  const Arguments of_float[] = {{"--bias-correction"},
+                                {"--rounding", "gptq"},
+                                {"--qe-clip-wts", "mse"},
+                                {"--qe-per-channel"},
+                                {"--qe-mode-wts", "asym_u"}};
+  for (const Arguments& useless : of_float) {
+    Arguments more = {"--qe-bits-wts", "0"};
+    more.insert(more.end(), useless.begin(), useless.end());
+    refused(images(more), {useless[0] + " is given, but weights are left in float"});
+  }
+  refused(file({"--qe-bits-acts", "0", "--elementwise-bits", "4"}),
+          {"--elementwise-bits is given, but activations are left in float"});
+  refused(file({"--qe-bits-acts", "0", "--signed-acts"}),
+          {"--signed-acts is given, but activations are left in float"});
   refused(file({"--images", "5"}), {"--images requires --data"});
   refused(file({"--cost-table", "horowitz_45nm"}), {"--cost-table is given without a budget"});
   refused(file({"--signed-acts", "--qe-mode", "asym_u"}),
@@ -209,6 +249,8 @@ TEST_F(Quantization, RefusesOptionsWithoutEffect) {
   refused(budget({"--points-lost", "1", "--qe-bits-acts", "4"}),
           {"choose all bits, and --qe-bits-acts states some"});
   refused(budget({"--energy-budget-uj", "nan"}), {"--energy-budget-uj is nan, allowed above 0"});
+  refused(budget({"--energy-budget-uj", "1e-9"}),
+          {"--energy-budget-uj is 1e-09, below the ", " uJ of 2 bits everywhere"});
   refused(budget({"--points-lost", "-1"}), {"--points-lost is -1, allowed from 0"});
   refused(budget({"--elementwise-bits", "99"}), {"--elementwise-bits is 99, allowed 2..8"});
   refused(budget({"--qe-bits-acts", "9"}), {"--qe-bits-acts is 9, allowed 2..8"});
@@ -222,8 +264,24 @@ TEST_F(Quantization, RefusesSettingsOfLayersWithoutEffect) {
     return evaluate({"--qe-config-file", "config.yaml"});
   };
   refused(config("overrides: {relu: {bits_activations: 4}}"),
-          {"config.yaml: line 1: overrides.relu decides about nothing but ReLUs that join the "
-           "layers before them: relu joins conv"});
+          {"config.yaml: line 1: overrides.relu decides about nothing that has settings of its "
+           "own: relu joins conv"});
+  refused(config("overrides: {Flatten: {bits_activations: 4}}"), {"own: Flatten moves data"});
+  refused(config("no_quant_layers: [relu]"),
+          {"config.yaml: no_quant_layers 'relu' decides about nothing that has settings of its"});
+  refused(config("no_clip_layers: [fc]"),
+          {"config.yaml: no_clip_layers is given, but nothing is clipped"});
+  refused(config("clip_acts: AVG, no_clip_layers: [.*]"),
+          {"config.yaml: no_clip_layers leaves nothing that is clipped"});
+  refused(config("no_quant_layers: [.*]"), {"config.yaml: bits are none of any layer"});
+  refused(config("clip_half_range: True"),
+          {"config.yaml: clip_half_range is given, but clip_acts"});
+  refused(config("bits_parameters: null, per_channel_wts: True"),
+          {"config.yaml: per_channel_wts is given, but weights are left in float"});
+  refused(config("bits_activations: 8.5"),
+          {"config.yaml: line 1: q.a.bits_activations must be a whole number of 1..16"});
+  refused(config("bits_accum: 99"), {"config.yaml: line 1", "bits_accum must be", "of 2..32"});
+  refused(config("clip_acts: N_STD, clip_n_stds: -1"), {"config.yaml: line 1", "must be above 0"});
   done(config("overrides: {'relu|fc': {bits_activations: 4}}"));
   refused(config("overrides: {conv: {input_overrides: {7: {bits_activations: 4}}}}"),
           {"overrides.conv.input_overrides.7 is given, but 'conv' has 1 inputs"});
@@ -264,6 +322,41 @@ TEST_F(Quantization, WritesItsOptionsAsAConfigurationFile) {
       result({"--qe-stats-file", "stats.yaml", "--qe-mode", "asym_s", "--qebw", "3",
               "--qe-clip-acts", "avg", "--qe-no-clip-layers", "fc", "--qe-config-out", "c.yaml"});
   EXPECT_EQ(result({"--qe-config-file", "c.yaml"}), stated);
+}
+
+// What a configuration file has no keys for is named in it, and by the run that writes it.
+TEST_F(Quantization, NamesWhatGoesBesideAConfigurationFile) {
+  const auto result = [&](Arguments more) {
+    const Outcome outcome = done(evaluate(more));
+    return outcome.out.substr(outcome.out.find("Top1"), outcome.out.find("Clipped"));
+  };
+  const std::string measured = result({"--calibration-data", "data.npy", "--qe-calibration", "0.5",
+                                       "--stats-out", "s.yaml", "--qe-clip-acts", "percentile",
+                                       "--qe-percentile", "90", "--qe-config-out", "c.yaml"});
+  EXPECT_THAT(text("c.yaml"), AllOf(HasSubstr("percentile: 90"), HasSubstr("_stats: s.yaml"),
+                                    testing::Not(HasSubstr("# Beside"))));
+  refused(evaluate({"--qe-config-file", "c.yaml", "--qe-percentile", "99"}),
+          {"--qe-config-file is given beside --qe-percentile"});
+  refused(evaluate({"--calibration-data", "data.npy", "--qe-calibration", "0.5", "--qe-config-out",
+                    "d.yaml"}),
+          {"--qe-config-out is given beside --qe-calibration"});
+  EXPECT_THAT(done(evaluate({"--qe-stats-file", "stats.yaml", "--compat", "distiller-0.4",
+                             "--qe-config-out", "c.yaml"}))
+                  .out,
+              HasSubstr("c.yaml goes with --compat distiller-0.4, which it has no keys for"));
+  EXPECT_THAT(text("c.yaml"), testing::StartsWith("# Beside this file: --compat distiller-0.4\n"));
+  const auto written = [&](Arguments more) {
+    more.insert(more.end(), {"--data", "data.npy", "--images", "0", "--preset", "few-bits",
+                             "--first-last-bits", "6"});
+    done(quantize(more));
+    return text("q.onnx");
+  };
+  const std::string file = written({"--qebw", "4", "--qe-config-out", "c.yaml"});
+  EXPECT_THAT(text("c.yaml"),
+              testing::StartsWith("# Beside this file: --preset few-bits --first-last-bits 6\n"));
+  EXPECT_EQ(written({"--qe-config-file", "c.yaml"}), file);
+  refused({"quantize", "net.onnx", "--data", "data.npy", "--images", "0", "--out", "q.txt"},
+          {"--out is 'q.txt', allowed is a name ending in .onnx"});
 }
 
 TEST_F(Quantization, NothingThatIsReadIsReplaced) {
@@ -342,7 +435,7 @@ TEST_F(Quantization, RefusesOptionsThatMeanNothing) {
   refused(quantize({"--qe-stats-file", "stats.yaml", "--qe-bits-accum", "16"}),
           {"--qe-bits-accum is given, but a network file states neither"});
   refused(quantize({"--qe-stats-file", "stats.yaml", "--qe-bits-acts", "0", "--qe-bits-wts", "0"}),
-          {"bits are none, so that nothing is quantized"});
+          {"--qe-bits-acts, --qe-bits-wts leave activations and weights in float"});
   refused(quantize({"--qe-stats-file", "stats.yaml", "--first-last-bits", "half"}),
           {"--first-last-bits is 'half', allowed 2..8, float"});
   refused(quantize({"--qe-stats-file", "stats.yaml", "--per-tensor"}),

@@ -91,7 +91,7 @@ TEST(PtqResolve, WhatMatchesNothingIsRefusedButForDistiller) {
               ElementsAre("FC"));
   PtqOptions options;
   options.no_clip_layers = {"fc", "f"};
-  EXPECT_THAT(refusal(options), HasSubstr("--qe-no-clip-layers 'f' matches no layer"));
+  EXPECT_THAT(refusal(options), HasSubstr("o.yaml: no_clip_layers 'f' matches no layer"));
   EXPECT_EQ(refusal(options, Compat::kDistiller04), "");
   options.no_clip_layers = {"["};
   EXPECT_THAT(refusal(options), HasSubstr("'[' is no regular expression"));
@@ -138,6 +138,35 @@ TEST(PtqResolve, ListsOfLayersComeAfterOverrides) {
   EXPECT_EQ(of(old, "fc").clip.clipping, Clipping::kGauss);
   EXPECT_EQ(of(old, "layer1.add").clip.clipping, Clipping::kNone);
   EXPECT_EQ(old.modules[4].no_quant, "conv1.*");
+}
+
+TEST(PtqResolve, PatternsOfListsThatDecideNothing) {
+  PtqOptions options;
+  options.no_quant_layers = {"conv.*", "conv1"};  // a whole name comes first
+  EXPECT_THAT(resolve(options, kModules, Compat::kNone, "").without_effect, ElementsAre());
+  options.no_quant_layers = {"conv.*", "conv1."};
+  EXPECT_THAT(resolve(options, kModules, Compat::kNone, "").without_effect, ElementsAre("conv1."));
+  options.clip_acts = Clipping::kAverage;
+  options.no_quant_layers = {"fc"};
+  options.no_clip_layers = {"fc"};
+  EXPECT_THAT(refusal(options),
+              HasSubstr("o.yaml: no_clip_layers 'fc' decides about nothing that is clipped"));
+  options = with("fc: {bits_activations: null, bits_weights: null}");
+  options.no_quant_layers = {"fc"};
+  EXPECT_THAT(refusal(options), HasSubstr("'fc' decides about nothing that is quantized"));
+}
+
+TEST(PtqResolve, NamesNearAPatternComeFirst) {
+  std::vector<Module> many;
+  for (int i = 0; i < 30; ++i) many.push_back({"layer" + std::to_string(i), "Conv2d"});
+  many.push_back({"classifier", "Linear"});
+  try {
+    resolve(with("clasifier: {bits_weights: 4}"), many, Compat::kNone, "o.yaml");
+    ADD_FAILURE() << "resolved";
+  } catch (const InputError& error) {
+    EXPECT_THAT(error.what(), HasSubstr("layers are classifier, layer0, layer1, "));
+    EXPECT_THAT(error.what(), HasSubstr("layer10, ... (31 in all)."));
+  }
 }
 
 TEST(PtqResolve, InputsTakeTheOutputsSettingsForWhatTheyLeaveOut) {
@@ -215,13 +244,13 @@ TEST(PtqSettingsText, ATableWithTheDecidingPatterns) {
   const auto all = resolve(options, modules, Compat::kNone, "");
   EXPECT_EQ(settings_text(all),
             "layer  type       matched by      acts   wts  mode        clip       per channel  "
-            "accum  approx  inputs\n"
+            "accum  inputs\n"
             "conv1  Conv2d     conv1           8      4    asym_u/sym  none       yes          "
-            "32     -       -\n"
+            "32     -\n"
             "pool   MaxPool2d  no quant: pool  float  -    sym         -          -            "
-            "-      -       -\n"
+            "-      -\n"
             "fc     Linear     f.*             8      8    sym         n_std 2.5  no           "
-            "32     -       0: as output\n"
+            "32     0: as output\n"
             "patterns without effect: fc.*\n");
   EXPECT_THAT(settings_text(all, SettingsOf::kFile),
               HasSubstr("fc     Linear     f.*             8      8    sym         n_std 2.5  "
