@@ -271,7 +271,11 @@ std::string matched_text(const MatchedStatistics& matched, const std::string& fi
                    pairs(matched.renamed, " is ")) +
          paragraph("Folded into the layer before, by the numbers of their inputs:",
                    pairs(matched.folded, " into ")) +
-         paragraph("Entries that belong to no layer:", matched.unused);
+         paragraph("Entries that belong to no layer:", matched.unused) +
+         paragraph(
+             "Inputs whose records are not those of the layers that wrote them, as of another "
+             "network:",
+             matched.conflicts);
 }
 
 }  // namespace widthwise

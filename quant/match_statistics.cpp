@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cmath>
 #include <optional>
 #include <set>
 
@@ -14,6 +15,15 @@ namespace {
 bool same_tensor(const TensorStatistics& a, const TensorStatistics& b) {
   return a.min == b.min && a.max == b.max && a.avg_min == b.avg_min && a.avg_max == b.avg_max &&
          a.mean == b.mean && a.std == b.std && a.b == b.b;
+}
+
+bool conflict(const TensorStatistics& a, const TensorStatistics& b) {
+  const auto differ = [&](const std::optional<double>& x, const std::optional<double>& y) {
+    constexpr double kRounding = 1e-4;  // of sums in another order
+    return x && y && !(std::abs(*x - *y) <= kRounding * std::max(a.max - a.min, b.max - b.min));
+  };
+  if (a.mean && b.mean) return differ(a.mean, b.mean) || differ(a.std, b.std) || differ(a.b, b.b);
+  return differ(a.min, b.min) || differ(a.max, b.max);
 }
 
 bool is_relu_of(const TensorStatistics& output, const TensorStatistics& input) {
@@ -57,7 +67,10 @@ class Matcher {
     auto found = read_.find(result_.modules[i]);
     if (found == read_.end()) found = by_inputs(layer);
     if (found == read_.end()) {
-      if (moves_one_tensor(layer)) record(layer.output) = record(layer.inputs[0]);
+      if (moves_one_tensor(layer)) {  // a part, perhaps
+        record(layer.output) = record(layer.inputs[0]);
+        moved_.insert(layer.output);
+      }
       return;
     }
     if (found->first != result_.modules[i]) {
@@ -70,6 +83,8 @@ class Matcher {
       if (k < 0 || k >= std::ssize(layer.inputs)) continue;
       const int tensor = layer.inputs[static_cast<size_t>(k)];
       check_shape(found->first, fmt::format("input {}", k), input, tensor);
+      if (record(tensor) && !moved_.contains(tensor) && conflict(*record(tensor), input))
+        result_.conflicts.push_back(fmt::format("input {} of {}", k, found->first));
       if (!record(tensor)) record(tensor) = input;
     }
     if (entry.output) {
@@ -144,6 +159,7 @@ class Matcher {
   const NetworkStatistics& read_;
   const std::string& file_;
   std::vector<std::optional<TensorStatistics>> records_;  // by tensor
+  std::set<int> moved_;  // tensors whose record is that of what they were moved from
   std::set<std::string> names_, unused_;
   MatchedStatistics result_;
 };
