@@ -158,7 +158,9 @@ class QuantizedEvaluation {
     if (!ptq_.stats_out.empty()) write_file(ptq_.stats_out, statistics_yaml(*statistics_));
     if (!ptq_.settings_out.empty())
       write_file(ptq_.settings_out, settings_yaml(resolved_, &network));
-    config_note_ = write_config(ptq_, options_);
+    std::vector<std::string> beside;
+    if (options_.dynamic) beside.push_back(fmt::format("--batch-size {}", request_.batch));
+    config_note_ = write_config(ptq_, options_, beside);
   }
 
   void report(const DistillerNetwork& network) {

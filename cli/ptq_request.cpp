@@ -235,9 +235,6 @@ PtqOptions ptq_options(const PtqRequest& r) {
   PtqOptions options = r.config_file.empty() ? stated_options(r) : load_ptq_config(r.config_file);
   check(options, r.config_file);
   check_calibration(r, options);
-  if (r.percentile && options.clip_acts != Clipping::kPercentile)
-    refuse_option("--qe-percentile", "is given, but activations are not clipped by percentile",
-                  "add --qe-clip-acts percentile");
   const Compat compat = compat_of(r.compat);
   if (compat == Compat::kNone) EffectCheck(r, options).run();
   if (compat == Compat::kDistiller03) check_release(r, options);
@@ -250,9 +247,11 @@ std::string write_config(const PtqRequest& r, PtqOptions options, std::vector<st
   if (!r.stats_out.empty()) {
     options.statistics_file = r.stats_out.string();
   } else if (!r.calibration.data.empty()) {
-    beside.push_back("--calibration-data " + r.calibration.data);
-    if (r.calibration.images)
-      beside.push_back(fmt::format("--calibration-images {}", *r.calibration.images));
+    const CalibrationData& c = r.calibration;
+    beside.push_back("--calibration-data " + c.data);
+    if (!c.labels.empty()) beside.push_back("--calibration-labels " + c.labels);
+    if (c.subset) beside.push_back("--calibration-subset " + *c.subset);
+    if (c.images) beside.push_back(fmt::format("--calibration-images {}", *c.images));
   }
   const std::string text = fmt::format("{}", fmt::join(beside, " "));
   write_file(r.config_out, ptq_config_yaml(options, text));

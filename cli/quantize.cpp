@@ -44,8 +44,7 @@ class NetworkQuantization {
                                               qonnx ? QuantizedFile::kQonnx : QuantizedFile::kQcdq);
     if (!request_.ptq.settings_out.empty())
       write_file(request_.ptq.settings_out, settings_yaml(resolved_, network));
-    const std::string config_note =
-        write_config(request_.ptq, options_, method_options(request_.methods));
+    const std::string config_note = write_config(request_.ptq, options_, method_options(request_));
     write_file(request_.out, bytes);
     return text_ + "Written\n" + formats_text(network) +
            fmt::format("{}: {} layers quantized over {}, written to {}\n", network.name,

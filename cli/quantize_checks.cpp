@@ -26,8 +26,9 @@ void apply_preset(const QuantizeRequest& request, PtqOptions& options) {
   if (preset != "few-bits")
     refuse_option("--preset", "is '" + preset + "', allowed few-bits", "leave it out, or name it");
   if (!request.ptq.config_file.empty()) return;
-  if (!request.ptq.clip_acts) options.clip_acts = Clipping::kMse;
-  if (!request.per_tensor && is_symmetric(options.mode_weights)) options.per_channel = true;
+  if (!request.ptq.clip_acts && quantizes_activations(options)) options.clip_acts = Clipping::kMse;
+  if (!request.per_tensor && is_symmetric(options.mode_weights) && quantizes_weights(options))
+    options.per_channel = true;
 }
 
 void check_sources(const QuantizeRequest& request, const PtqOptions& options) {
@@ -167,8 +168,10 @@ bool chooses_widths(const MethodRequest& request) {
   return request.points_lost || request.energy_budget_uj;
 }
 
-std::vector<std::string> method_options(const MethodRequest& m) {
+std::vector<std::string> method_options(const QuantizeRequest& request) {
+  const MethodRequest& m = request.methods;
   std::vector<std::string> all;
+  if (request.format != "qcdq") all.push_back("--format " + request.format);
   const auto add = [&](const char* option, const auto& value) {
     if (value) all.push_back(fmt::format("{} {}", option, *value));
   };

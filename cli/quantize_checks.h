@@ -11,8 +11,8 @@ PtqOptions checked_options(const QuantizeRequest& request);
 // Under a budget of accuracy or energy.
 bool chooses_widths(const MethodRequest& request);
 
-// As they are typed, of those that are given.
-std::vector<std::string> method_options(const MethodRequest& request);
+// The format and the methods, as they are typed, of those that are given.
+std::vector<std::string> method_options(const QuantizeRequest& request);
 
 WeightClipping weight_clipping(const std::string& name);
 WeightRounding weight_rounding(const std::string& name);

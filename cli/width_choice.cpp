@@ -27,22 +27,25 @@ double mac_energy_uj(const CostTable& table, const FloatLayer& layer, int ifmap_
   return static_cast<double>(workload.macs()) * pj * 1e-6;
 }
 
-constexpr int kWidest = 8, kLeast = 2;
+constexpr int kWidest = 8;
 
-void check_energy(const MethodRequest& request, const FloatNetwork& network,
-                  const QuantizationConfig& config, const LayerCost& cost) {
-  if (!request.energy_budget_uj) return;
-  double least = 0;
-  for (const FloatLayer& layer : network.layers) {
-    if (has_weights(layer) && !config.float_activations.contains(layer.name) &&
-        !config.float_weights.contains(layer.name))
-      least += cost(layer, kLeast, kLeast);
+// What `choose` refuses of a budget, by the names of options.
+template <class Choose>
+WidthChoice by_options(const Choose& choose) {
+  try {
+    return choose();
+  } catch (const InputError& error) {
+    InputProblem problem = error.problem();
+    if (problem.where != "budget") throw;
+    const bool points = problem.field.find("points") != std::string::npos,
+               cost = problem.field.find("cost") != std::string::npos;
+    if (points || cost) {
+      problem.where.clear();
+      problem.field = !points ? "--energy-budget-uj" : "--points-lost";
+      if (points && cost) problem.field += ", --energy-budget-uj";
+    }
+    throw InputError(problem);
   }
-  if (*request.energy_budget_uj < least)
-    refuse_option("--energy-budget-uj",
-                  fmt::format("is {}, below the {:.4g} uJ of {} bits everywhere",
-                              *request.energy_budget_uj, least, kLeast),
-                  "allow more energy");
 }
 
 }  // namespace
@@ -71,14 +74,15 @@ ChosenWidths choose_widths_within(const MethodRequest& request, const FloatNetwo
   const LayerCost cost = [&](const FloatLayer& layer, int ifmap_bits, int weight_bits) {
     return mac_energy_uj(table, layer, ifmap_bits, weight_bits);
   };
-  check_energy(request, network, config, cost);
   config.layers.clear();
   config.first_last_bits.reset();
   config.ifmap.bits = config.weight.bits = kWidest;
   if (!config.elementwise_bits) config.elementwise_bits = kWidest;
-  const WidthChoice choice = choose_widths(
-      network, data.source, data.labels, config,
-      {.points_lost = request.points_lost, .cost = request.energy_budget_uj}, cost, progress);
+  const WidthChoice choice = by_options([&] {
+    return choose_widths(network, data.source, data.labels, config,
+                         {.points_lost = request.points_lost, .cost = request.energy_budget_uj},
+                         cost, progress);
+  });
   config.layers = choice.layers;
   double widest = 0;
   TextTable text({"layer", "ifmap bits", "weight bits", "MAC energy uJ", "at 8 x 8 bits"});

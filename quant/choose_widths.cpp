@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <set>
 
 #include "core/error.h"
 #include "quant/batch_slots.h"
@@ -67,12 +68,7 @@ class Search {
     float_percent_ = percent(real_);
     measure();
     const std::vector<size_t> steps = greedy();
-    const Trial best = budget_.points_lost ? cheapest_within(steps) : best_within(steps);
-    if (budget_.cost && best.cost > *budget_.cost)
-      refuse("points lost, cost",
-             fmt::format("exclude each other: {} points leave a cost of {:.6g}, above {:.6g}",
-                         *budget_.points_lost, best.cost, *budget_.cost),
-             "allow more points to be lost, or a higher cost");
+    const Trial best = budget_.points_lost ? cheapest_within(steps) : *best_within(steps, 0);
     return {.rounded_images = rounded_,
             .layers = best.layers,
             .cost = best.cost,
@@ -280,13 +276,14 @@ class Search {
     const auto add = [&](const Layers& layers) {
       if (std::find(found.begin(), found.end(), layers) == found.end()) found.push_back(layers);
     };
+    const std::set<std::string> ends = end_layers(network_);
     Layers least;
     for (const bool wide_ends : {false, true}) {
       bool first = true;
       for (const int ifmap : widths_) {
         for (const int weight : widths_) {
           Layers layers = uniform(ifmap, weight);
-          for (const std::string& name : end_layers(network_)) {
+          for (const std::string& name : ends) {
             if (wide_ends && layers.contains(name))
               layers[name] = {.ifmap = widths_[0], .weight = widths_[0]};
           }
@@ -331,7 +328,8 @@ class Search {
 
   // The shortest run of steps within the cost, or a uniform network, or one of these widened: the
   // one with the least divergence.
-  Trial best_within(const std::vector<size_t>& steps) const {
+  // Nothing: none has these top-1 percents.
+  std::optional<Trial> best_within(const std::vector<size_t>& steps, double least_percent) const {
     size_t count = 0;
     while (count < steps.size() && cost_of(layers_after(steps, count)) > *budget_.cost) ++count;
     std::vector<Layers> candidates = {layers_after(steps, count)};
@@ -345,10 +343,11 @@ class Search {
     std::optional<Trial> best;
     for (const Layers& layers : candidates) {
       const Trial trial = tried(layers);
-      if (!best || trial.divergence < best->divergence) best = trial;
+      if (trial.percent >= least_percent && (!best || trial.divergence < best->divergence))
+        best = trial;
     }
     progress_.end();
-    return *best;
+    return best;
   }
 
   // The longest run of steps that keeps the points, or a uniform network that keeps them at a lower
@@ -374,7 +373,16 @@ class Search {
       if (trial.percent >= allowed && trial.cost < best.cost) best = trial;
     }
     progress_.end();
-    return best;
+    if (!budget_.cost || best.cost <= *budget_.cost) return best;
+    const auto other = best_within(steps, allowed);
+    if (!other)
+      refuse(
+          "points lost, cost",
+          fmt::format("exclude each other: the cheapest network that was found to lose {} points "
+                      "costs {:.6g}, above {:.6g}",
+                      *budget_.points_lost, best.cost, *budget_.cost),
+          "allow more points to be lost, or a higher cost");
+    return *other;
   }
 
   const FloatNetwork& network_;

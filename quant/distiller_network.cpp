@@ -263,7 +263,8 @@ class Builder {
     const auto& own = layer.inputs[0].quantization;
     layer.ifmap = own ? *own : *brought;
     if (result_.compat == Compat::kNone)
-      make_room_for_bias(real.weights, real.bias, layer.ifmap->scales[0], layer.weights);
+      make_room_for_bias(real.weights, real.bias, layer.ifmap->scales[0], *layer.ofmap,
+                         layer.weights);
   }
 
   // kDistiller04 takes whatever is stated as asymmetric and unsigned, and clamps to signed codes.

@@ -7,6 +7,7 @@
 #include <stdexcept>
 
 #include "quant/activation_range.h"
+#include "quant/weight_range.h"
 
 namespace widthwise {
 namespace {
@@ -106,17 +107,19 @@ QuantizedWeights quantize_weights(std::span<const float> weights, int64_t ofmap_
 }
 
 void make_room_for_bias(std::span<const float> weights, std::span<const float> bias,
-                        const LinearScale& ifmap, QuantizedWeights& quantized) {
+                        const LinearScale& ifmap, const LinearQuantization& ofmap,
+                        QuantizedWeights& quantized) {
   LinearQuantization& q = quantized.quantization;
   if (bias.empty()) return;
   const size_t channels = bias.size() / q.scales.size(), each = weights.size() / q.scales.size();
+  const LinearScale& out = ofmap.scales[0];
+  const float reach = std::max(std::abs(linear_dequantize(ofmap.codes.q_min, out)),
+                               std::abs(linear_dequantize(ofmap.codes.q_max, out)));
   for (size_t i = 0; i < q.scales.size(); ++i) {
-    float greatest = 0;
-    for (const float b : bias.subspan(i * channels, channels))
-      greatest = std::max(greatest, std::abs(b));
-    const float most = 0x1p30F / ifmap.scale / greatest;
-    if (!(q.scales[i].scale > 2 * most) || !std::isnormal(most)) continue;
-    q.scales[i].scale = most;
+    const auto step = step_with_room(bias.subspan(i * channels, channels), 1 / ifmap.scale,
+                                     1 / q.scales[i].scale, reach);
+    if (!step) continue;
+    q.scales[i].scale = 1 / *step;
     for (size_t k = i * each; k < (i + 1) * each; ++k)
       quantized.codes[k] = static_cast<int32_t>(linear_quantize(weights[k], q.scales[i], q.codes));
   }

@@ -52,10 +52,11 @@ struct QuantizedWeights {
 QuantizedWeights quantize_weights(std::span<const float> weights, int64_t ofmap_channels, int bits,
                                   QuantizationMode mode, bool per_channel, Compat compat);
 
-// Weights so small beside a bias that it would leave 32 bits get a smaller scale, at which it has
-// 2^30 steps: nothing is lost that the output's codes would show.
+// Weights beside which a bias would leave 32 bits get the scale of step_with_room()
+// (quant/weight_range.h).
 void make_room_for_bias(std::span<const float> weights, std::span<const float> bias,
-                        const LinearScale& ifmap, QuantizedWeights& quantized);
+                        const LinearScale& ifmap, const LinearQuantization& ofmap,
+                        QuantizedWeights& quantized);
 
 // s_x * s_w, approximated but for kDistiller03.
 std::vector<float> accumulator_scales(const LinearScale& ifmap, const LinearQuantization& weight,

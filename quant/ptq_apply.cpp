@@ -171,6 +171,15 @@ void check(const ResolvedModule& module, const std::string& file) {
 
 void check_stated(const ResolvedModule& module, const std::string& file) {
   const ModuleSettings& s = module.settings;
+  if (module.no_quant) return;
+  const bool clips = module.stated.clip_acts.value_or(Clipping::kNone) != Clipping::kNone;
+  if (clips && !s.bits_activations)
+    refuse(module.module, file, "clip_acts", "is given, but its activations are left in float",
+           "give bits_activations, or leave it out");
+  if (module.stated.per_channel_wts.value_or(false) && has_weights(module.module.type) &&
+      !s.bits_weights)
+    refuse(module.module, file, "per_channel_wts", "is given, but its weights are left in float",
+           "give bits_weights, or leave it out");
   if (!s.bits_activations || module.no_clip) return;
   const auto clips_by = [&](auto&&... clippings) {
     const auto is = [&](const ClippingChoice& clip) {

@@ -31,12 +31,12 @@ class Reader {
 
   void read(const YAML::Node& node, const std::string& field, int& to) const {
     const std::string key = field.substr(field.rfind('.') + 1);
-    const auto [low, high] = key == "bits_accum"               ? std::pair{2, 32}
-                             : key == "bits_bias"              ? std::pair{1, 32}
-                             : key == "scale_approx_mult_bits" ? std::pair{2, 23}
-                             : key == "fpq_module"             ? std::pair{16, 64}
-                                                               : std::pair{1, 16};
-    to = static_cast<int>(parts_.integer(node, field, low, high));
+    if (key == "fpq_module") {
+      to = std::stoi(parts_.one_of(node, field, {"16", "32", "64"}));
+    } else {
+      const auto [low, high] = bit_limits(key);
+      to = static_cast<int>(parts_.integer(node, field, low, high));
+    }
   }
   void read(const YAML::Node& node, const std::string& field, bool& to) const {
     if (!node.IsScalar() || !YAML::convert<bool>::decode(node, to))
@@ -71,7 +71,12 @@ class Reader {
       to.weights = to.activations;
     }
   }
-  // null is a value of its own.
+  // null is a value of its own for some keys; others are left out with it.
+  template <class Value>
+  static bool left_out(const YAML::Node& node, const Value&) {
+    return node.IsNull() && !std::is_same_v<Value, std::optional<int>> &&
+           !std::is_same_v<Value, ModuleOverride::NullableInt>;
+  }
   void read(const YAML::Node& node, const std::string& field, std::optional<int>& to) const {
     to.reset();
     if (!node.IsNull()) read(node, field, to.emplace());
@@ -95,9 +100,10 @@ class Reader {
                         {"from_output", "bits_activations", "mode", "clip_acts", "clip_n_stds"}, 0);
       ModuleOverride::Input& input = to[index];
       const auto optional = [&](const char* key, auto& member) {
-        if (of[key]) read(of[key], place + "." + key, member.emplace());
+        if (of[key] && !of[key].IsNull()) read(of[key], place + "." + key, member.emplace());
       };
-      if (of["from_output"]) read(of["from_output"], place + ".from_output", input.from_output);
+      if (of["from_output"] && !of["from_output"].IsNull())
+        read(of["from_output"], place + ".from_output", input.from_output);
       optional("bits_activations", input.bits_activations);
       optional("mode", input.mode);
       optional("clip_acts", input.clip_acts);
@@ -111,13 +117,13 @@ class Reader {
     need_map(node, field, list_names(keys).c_str());
     parts_.check_keys(node, field, keys, 0);
     visit_keys(to, [&](const char* key, auto& member) {
-      if (const YAML::Node value = node[key]) read(value, field + "." + key, member);
+      const YAML::Node value = node[key];
+      if (value && !left_out(value, member)) read(value, field + "." + key, member);
     });
   }
 
   void read(const YAML::Node& node, const std::string& field,
             std::vector<PatternOverride>& to) const {
-    if (node.IsNull()) return;
     need_map(node, field, "patterns and their settings");
     for (const auto& item : node) {
       PatternOverride& entry = to.emplace_back();
@@ -177,8 +183,7 @@ PtqOptions read_quantizer(const Reader& reader, const YAML::Node& node, const st
   reader.parts().check_keys(node, field, keys, 1);
   visit([&](const std::string& key, auto& member) {
     const YAML::Node value = node[key];
-    const bool left_out = key == "clip_n_stds" || key == "model_activation_stats";
-    if (value && !(left_out && value.IsNull())) reader.read(value, field + "." + key, member);
+    if (value && !Reader::left_out(value, member)) reader.read(value, field + "." + key, member);
   });
   options.mode_activations = modes.activations;
   options.mode_weights = modes.weights;

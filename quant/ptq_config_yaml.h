@@ -10,7 +10,8 @@ namespace widthwise {
 //   <section>: {<component>: {class: PostTrainLinearQuantizer, bits_activations: 8, ...}}
 // with one component of that class; a section `policies` is passed over. Beyond
 // Distiller: clippings PERCENTILE, KL and MSE, and the keys percentile, no_clip_layers,
-// no_quant_layers and dynamic. `file` is named in messages. Throws InputError with line, key and the known keys.
+// no_quant_layers and dynamic. A key with null is left out, where null is no value of it. `file` is
+// named in messages. Throws InputError with line, key and the known keys.
 PtqOptions read_ptq_config(std::string_view yaml, const std::string& file);
 PtqOptions load_ptq_config(const std::string& path);
 

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <set>
 
 #include "core/error.h"
 
@@ -22,7 +23,9 @@ class ModuleResolution {
     resolved_ = resolve(options_, modules, compat_, file_);
     for (size_t i = 0; i < layers().size(); ++i) {
       resolved_.modules[i].only_moves = moves_one_tensor(layers()[i]);
-      if (runs_in_float(i)) resolved_.modules[i].settings.bits_activations.reset();
+      if (!runs_in_float(i)) continue;
+      resolved_.modules[i].settings.bits_activations.reset();
+      floats_.insert(modules_.modules[i]);
     }
     if (compat_ != Compat::kNone) return std::move(resolved_);
     for (size_t i = 0; i < layers().size(); ++i) check_inputs(i);
@@ -105,9 +108,11 @@ class ModuleResolution {
     std::vector<std::string> others;
     for (const ResolvedModule& module : resolved_.modules) {
       if (module.*by != pattern) continue;
-      if (!module.joins && !module.only_moves) return;
-      others.push_back(module.module.name +
-                       (module.joins ? " joins " + *module.joins : " moves data"));
+      const bool runs_in_float = floats_.contains(module.module.name);
+      if (!module.joins && !module.only_moves && !runs_in_float) return;
+      others.push_back(module.module.name + (module.joins        ? " joins " + *module.joins
+                                             : module.only_moves ? " moves data"
+                                                                 : " runs in float here"));
     }
     if (others.empty()) return;
     throw InputError(
@@ -115,7 +120,7 @@ class ModuleResolution {
          .where = line == 0 ? "" : fmt::format("line {}", line),
          .field = field,
          .problem = "decides about nothing that has settings of its own: " + list_names(others),
-         .fix = "state it of the layers before them"});
+         .fix = "leave it out, or state it of the layers before them"});
   }
   void check_list(const std::vector<std::string>& patterns,
                   std::optional<std::string> ResolvedModule::*by, const std::string& name) const {
@@ -151,6 +156,7 @@ class ModuleResolution {
   const Compat compat_;
   const std::string& file_;
   ResolvedSettings resolved_;
+  std::set<std::string> floats_;  // modules that have no codes here, whatever is stated
 };
 
 }  // namespace

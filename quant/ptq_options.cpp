@@ -28,7 +28,9 @@ class Checker {
     throw InputError(
         {.file = file_, .where = where_, .field = prefix_ + field, .problem = problem, .fix = fix});
   }
-  void bits(const std::string& field, int value, int low, int high, const char* fix) const {
+  // `key`: as in files.
+  void bits(const std::string& field, std::string_view key, int value, const char* fix) const {
+    const auto [low, high] = bit_limits(key);
     if (value < low || value > high)
       refuse(field, fmt::format("is {}, allowed {}..{}", value, low, high), fix);
   }
@@ -49,7 +51,6 @@ class Checker {
 constexpr const char* kFloatFix = "give the bits of a code; 0 (null in a file) leaves float";
 constexpr const char* kApproximateFix =
     "of 1 bit a multiplier may be 0, and float32 holds up to 23 bits";
-constexpr int kLeastApproximateBits = 2;
 
 void check_override(Checker& check, const PatternOverride& entry) {
   check.enter(entry.line == 0 ? "" : fmt::format("line {}", entry.line),
@@ -59,11 +60,12 @@ void check_override(Checker& check, const PatternOverride& entry) {
     return value.value_or(std::nullopt);
   };
   if (const auto bits = given(o.bits_activations))
-    check.bits("bits_activations", *bits, 1, 16, kFloatFix);
-  if (const auto bits = given(o.bits_weights)) check.bits("bits_weights", *bits, 1, 16, kFloatFix);
-  if (const auto bits = given(o.bits_bias)) check.bits("bits_bias", *bits, 1, 32, kFloatFix);
+    check.bits("bits_activations", "bits_activations", *bits, kFloatFix);
+  if (const auto bits = given(o.bits_weights))
+    check.bits("bits_weights", "bits_weights", *bits, kFloatFix);
+  if (const auto bits = given(o.bits_bias)) check.bits("bits_bias", "bits_bias", *bits, kFloatFix);
   if (const auto bits = given(o.scale_approx_mult_bits))
-    check.bits("scale_approx_mult_bits", *bits, kLeastApproximateBits, 23, kApproximateFix);
+    check.bits("scale_approx_mult_bits", "scale_approx_mult_bits", *bits, kApproximateFix);
   if (const auto bits = given(o.fpq_module)) check.fpq("fpq_module", *bits);
   if (o.clip_n_stds) check.n_stds("clip_n_stds", *o.clip_n_stds);
   for (const auto& [index, input] : o.input_overrides) {
@@ -72,7 +74,8 @@ void check_override(Checker& check, const PatternOverride& entry) {
         (input.bits_activations || input.mode || input.clip_acts || input.clip_n_stds))
       check.refuse(field, "has from_output beside other keys", "keep from_output or the others");
     if (input.bits_activations)
-      check.bits(field + ".bits_activations", *input.bits_activations, 1, 16, "correct it");
+      check.bits(field + ".bits_activations", "bits_activations", *input.bits_activations,
+                 "correct it");
     if (input.clip_n_stds) check.n_stds(field + ".clip_n_stds", *input.clip_n_stds);
   }
 }
@@ -84,6 +87,13 @@ bool states(const PtqOptions& options, ModuleOverride::NullableInt ModuleOverrid
 }
 
 }  // namespace
+
+BitLimits bit_limits(std::string_view key) {
+  if (key == "bits_accum") return {2, 32};
+  if (key == "bits_bias") return {1, 32};
+  if (key == "scale_approx_mult_bits") return {2, 23};
+  return {1, 16};
+}
 
 bool quantizes_activations(const PtqOptions& options) {
   return options.bits_activations || states(options, &ModuleOverride::bits_activations);
@@ -109,16 +119,16 @@ void check(const PtqOptions& options, const std::string& file) {
   const std::string clip_acts = check.name("--qe-clip-acts", "clip_acts"),
                     clip_n_stds = check.name("--qe-clip-n-stds", "clip_n_stds");
   if (options.bits_activations)
-    check.bits(check.name("--qe-bits-acts", "bits_activations"), *options.bits_activations, 1, 16,
-               kFloatFix);
+    check.bits(check.name("--qe-bits-acts", "bits_activations"), "bits_activations",
+               *options.bits_activations, kFloatFix);
   if (options.bits_weights)
-    check.bits(check.name("--qe-bits-wts", "bits_parameters"), *options.bits_weights, 1, 16,
-               kFloatFix);
-  check.bits(check.name("--qe-bits-accum", "bits_accum"), options.bits_accum, 2, 32,
+    check.bits(check.name("--qe-bits-wts", "bits_parameters"), "bits_parameters",
+               *options.bits_weights, kFloatFix);
+  check.bits(check.name("--qe-bits-accum", "bits_accum"), "bits_accum", options.bits_accum,
              "give the accumulator's width");
   if (options.scale_approx_bits)
     check.bits(check.name("--qe-scale-approx-bits", "scale_approx_mult_bits"),
-               *options.scale_approx_bits, kLeastApproximateBits, 23, kApproximateFix);
+               "scale_approx_mult_bits", *options.scale_approx_bits, kApproximateFix);
   if (options.fpq_module) check.fpq("fpq_module", *options.fpq_module);
 
   const bool aciq =
@@ -141,6 +151,11 @@ void check(const PtqOptions& options, const std::string& file) {
     check.refuse(check.name("--qe-percentile", "percentile"),
                  fmt::format("is {}, allowed above 0 and up to 100", options.percentile),
                  "99.99 is usual");
+  if (options.percentile != PtqOptions{}.percentile &&
+      !clips(options, [](Clipping clip) { return clip == Clipping::kPercentile; }))
+    check.refuse(check.name("--qe-percentile", "percentile"),
+                 "is given, but activations are not clipped by percentile",
+                 "add " + check.name("--qe-clip-acts percentile", "clip_acts: PERCENTILE"));
   if (options.dynamic && !options.statistics_file.empty())
     check.refuse(check.name("--qe-dynamic", "dynamic"),
                  "is given beside " + check.name("--qe-stats-file", "model_activation_stats"),

@@ -3,6 +3,7 @@
 #include <map>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "quant/linear_quantization.h"
@@ -111,6 +112,12 @@ bool clips(const PtqOptions& options, const Asked& asked) {
                               [&](const auto& input) { return is(input.second.clip_acts); });
          });
 }
+
+// Least and greatest number of bits that a key of files may state.
+struct BitLimits {
+  int low, high;
+};
+BitLimits bit_limits(std::string_view key);
 
 // Whether any layer's activations or weights are to have codes, by what is stated.
 bool quantizes_activations(const PtqOptions& options);

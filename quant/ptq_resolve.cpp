@@ -91,6 +91,8 @@ class PlainResolution {
     for (const std::string& key : given_keys(options_.overrides[i].settings)) {
       const auto takes = [&](const Module* m) { return takes_key(m->type, key, Compat::kNone); };
       if (decided.empty() || std::any_of(decided.begin(), decided.end(), takes)) continue;
+      const auto& bias = options_.overrides[i].settings.bits_bias;
+      if (key == "bits_bias" && !*bias) continue;  // null: as it is
       if (key == "bits_bias")
         matcher_.refuse(i, "is not carried out: a bias has the accumulator's bits",
                         "leave it out, and state bits_accum for all layers", key);

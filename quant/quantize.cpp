@@ -219,21 +219,20 @@ class Quantizer {
     }
   }
 
-  // Where weights are almost nothing, their scale is so small that a bias would leave int32: the
-  // scale grows until the bias has 2^30 steps, and of the weights nothing is lost that the output's
-  // codes would show.
   void make_room_for_bias(const FloatLayer& layer, QuantizedLayer& out) {
     if (layer.bias.empty() || std::get<MatmulWorkload>(layer.workload).unit_weights) return;
     const size_t parts = out.weight_scales.size(), biases = layer.bias.size() / parts,
                  length = out.weights.size() / parts;
+    const TensorQuantization& ofmap = quantization(layer.output);
+    const auto codes = static_cast<float>(
+        std::max(ofmap.format.max() - ofmap.zero_point, ofmap.zero_point - ofmap.format.min()));
     for (size_t i = 0; i < parts; ++i) {
-      float greatest = 0;
-      for (const float b : std::span(layer.bias).subspan(i * biases, biases))
-        greatest = std::max(greatest, std::abs(b));
-      const float least = std::ldexp(greatest, -30) / quantization(out.ifmaps[0]).scale;
-      if (out.weight_scales[i] >= least / 2 || !std::isfinite(least)) continue;
+      const auto step = step_with_room(std::span(layer.bias).subspan(i * biases, biases),
+                                       quantization(out.ifmaps[0]).scale, out.weight_scales[i],
+                                       codes * ofmap.scale);
+      if (!step) continue;
       out.weight_scales[i] =
-          config_.power_of_two_scales ? std::exp2(std::ceil(std::log2(least))) : least;
+          config_.power_of_two_scales ? std::exp2(std::ceil(std::log2(*step))) : *step;
       const TensorQuantization q{out.weight_format, out.weight_scales[i],
                                  out.weight_zero_point(static_cast<int64_t>(i * biases))};
       for (size_t k = i * length; k < (i + 1) * length; ++k)

@@ -37,6 +37,16 @@ int32_t least_weight_code(IntegerFormat format, Symmetry symmetry) {
   return static_cast<int32_t>(restricted ? -format.max() : format.min());
 }
 
+std::optional<float> step_with_room(std::span<const float> biases, float ifmap_step, float step,
+                                    float reach) {
+  float greatest = 0;
+  for (const float b : biases) greatest = std::max(greatest, std::abs(b));
+  const float roomy = std::ldexp(greatest, -30) / ifmap_step;
+  if (step >= roomy / 2 || !std::isfinite(roomy)) return std::nullopt;
+  if (biases.size() > 1 && greatest > reach) return std::nullopt;
+  return roomy;
+}
+
 TensorQuantization weight_quantization(std::span<const float> weights, const WeightRange& choice,
                                        IntegerFormat format, Symmetry symmetry,
                                        bool power_of_two_scale) {

@@ -252,7 +252,7 @@ TEST_F(Quantization, RefusesOptionsWithoutEffect) {
           {"choose all bits, and --qe-bits-acts states some"});
   refused(budget({"--energy-budget-uj", "nan"}), {"--energy-budget-uj is nan, allowed above 0"});
   refused(budget({"--energy-budget-uj", "1e-9"}),
-          {"--energy-budget-uj is 1e-09, below the ", " uJ of 2 bits everywhere"});
+          {"--energy-budget-uj is 1e-09, below ", " of 2 bits everywhere"});
   refused(budget({"--points-lost", "-1"}), {"--points-lost is -1, allowed from 0"});
   refused(budget({"--elementwise-bits", "99"}), {"--elementwise-bits is 99, allowed 2..8"});
   refused(budget({"--qe-bits-acts", "9"}), {"--qe-bits-acts is 9, allowed 2..8"});
@@ -280,6 +280,17 @@ TEST_F(Quantization, RefusesSettingsOfLayersWithoutEffect) {
           {"config.yaml: clip_half_range is given, but clip_acts"});
   refused(config("bits_parameters: null, per_channel_wts: True"),
           {"config.yaml: per_channel_wts is given, but weights are left in float"});
+  refused(config("percentile: 42"),
+          {"config.yaml: percentile is given, but activations are not clipped by percentile"});
+  refused(config("bits_activations: null, overrides: {fc: {clip_acts: AVG}}"),
+          {"layer 'fc': clip_acts is given, but its activations are left in float"});
+  refused(config("bits_parameters: null, overrides: {fc: {per_channel_wts: True}}"),
+          {"layer 'fc': per_channel_wts is given, but its weights are left in float"});
+  refused(config("fpq_module: 8"), {"line 1: q.a.fpq_module is 8, allowed 16, 32, 64"});
+  done(
+      config("percentile: null, clip_n_stds: null, no_clip_layers: null, fpq_module: null, "
+             "overrides: {fc: {clip_acts: AVG, clip_n_stds: null, bits_bias: null, "
+             "input_overrides: null}}"));
   refused(config("bits_activations: 8.5"),
           {"config.yaml: line 1: q.a.bits_activations must be a whole number of 1..16"});
   refused(config("bits_accum: 99"), {"config.yaml: line 1", "bits_accum must be", "of 2..32"});
@@ -357,6 +368,15 @@ TEST_F(Quantization, NamesWhatGoesBesideAConfigurationFile) {
   EXPECT_THAT(text("c.yaml"),
               testing::StartsWith("# Beside this file: --preset few-bits --first-last-bits 6\n"));
   EXPECT_EQ(written({"--qe-config-file", "c.yaml"}), file);
+  for (const Arguments& bits :
+       {Arguments{"--qebw", "4", "--qeba", "0"}, Arguments{"--qebw", "0", "--qeba", "4"}}) {
+    Arguments options = bits;
+    options.insert(options.end(), {"--qe-config-out", "c.yaml"});
+    const std::string half = written(options);
+    EXPECT_EQ(written({"--qe-config-file", "c.yaml"}), half) << bits[1];
+  }
+  done(evaluate({"--qe-dynamic", "-b", "8", "--qe-config-out", "c.yaml"}));
+  EXPECT_THAT(text("c.yaml"), testing::StartsWith("# Beside this file: --batch-size 8\n"));
   refused({"quantize", "net.onnx", "--data", "data.npy", "--images", "0", "--out", "q.txt"},
           {"--out is 'q.txt', allowed is a name ending in .onnx"});
 }

@@ -69,6 +69,17 @@ TEST_F(Widths, CostIsKeptWithTheFewestSteps) {
   }
 }
 
+// What the cost budget finds by itself is found beside its own loss of points, too.
+TEST_F(Widths, BothBudgetsAreKept) {
+  for (const double cost : {200.0, 300.0, 500.0, 900.0}) {
+    const WidthChoice found = run({.points_lost = {}, .cost = cost});
+    const WidthChoice both =
+        run({.points_lost = found.float_percent - found.percent, .cost = cost});
+    EXPECT_LE(both.cost, cost);
+    EXPECT_GE(both.percent, found.percent);
+  }
+}
+
 // One width for all is never better at the same cost, as it can be than steps by sensitivities.
 TEST_F(Widths, UniformNetworksAreTried) {
   std::mt19937 random(3);
@@ -96,8 +107,10 @@ TEST_F(Widths, ImpossibleBudgetsAreRefused) {
               HasSubstr("cost is 1, below 128 of 2 bits everywhere"));
   EXPECT_THAT(input_error([&] { run({.points_lost = -1, .cost = {}}); }),
               HasSubstr("points lost is -1, allowed from 0 on"));
-  EXPECT_THAT(input_error([&] { run({.points_lost = 0.5, .cost = 129}); }),
-              HasSubstr("exclude each other: 0.5 points leave a cost of 256, above 129"));
+  EXPECT_THAT(
+      input_error([&] { run({.points_lost = 0.5, .cost = 129}); }),
+      HasSubstr("exclude each other: the cheapest network that was found to lose 0.5 points "
+                "costs 256, above 129"));
 }
 
 }  // namespace

@@ -319,6 +319,19 @@ TEST(Quantize, ALayerThatIsAlmostDeadKeepsItsBias) {
   EXPECT_NEAR(layer.bias[1], -(1 << 29), 1000);
   EXPECT_EQ(layer.weights, (std::vector<int32_t>{0, 0, 0, 0}));
 }
+// A bias of one channel beyond what the ofmap shows is no reason to lose the others' weights.
+TEST_F(Refusal, BiasBeyondTheOfmapOfOneOfTwoChannels) {
+  FloatBuilder b({2, 1, 1});
+  b.conv("only", 0, {0, 0, 1e-6F, -1e-6F}, {-100, 2e-6F}, 0);
+  Statistics statistics = some_statistics(b.network);
+  statistics["only_out"] = {0, 4e-6F, 1};
+  config_.per_channel = false;
+  EXPECT_THAT(input_error([&] { quantize(b.network, statistics, config_); }),
+              HasSubstr("layer 'only': bias of channel 0 is "));
+  config_.per_channel = true;
+  const QuantizedLayer layer = quantize(b.network, statistics, config_).layers[0];
+  EXPECT_EQ(layer.weights[2], 127);
+}
 TEST(Quantize, AChannelThatIsAlmostDeadKeepsItsBias) {
   FloatBuilder b({2, 1, 1});
   b.conv("only", 0, {1, 1, 1e-9F, 0}, {0.5F, 0.5F});
