@@ -121,14 +121,19 @@ class Comparison {
     ++joined_;
   }
 
-  // The format of a tensor whose codes are those of narrower ones, and of those that copy it.
+  // The format of a tensor whose codes are those of narrower ones of its sign, and of those that
+  // copy it or take the greatest of it.
   void narrow(QuantizedLayer& layer) {
-    if (!std::holds_alternative<MoveWorkload>(layer.workload)) return;
+    if (!std::holds_alternative<MoveWorkload>(layer.workload) &&
+        !std::holds_alternative<MaxPoolWorkload>(layer.workload))
+      return;
     TensorQuantization& q = wanted_.tensors[static_cast<size_t>(layer.ofmap)].quantization;
     IntegerFormat widest = wanted_.tensor(layer.ifmaps[0]).quantization.format;
     for (const int ifmap : layer.ifmaps) {
       const TensorQuantization& from = wanted_.tensor(ifmap).quantization;
-      if (from.scale != q.scale || from.zero_point != q.zero_point) return;
+      if (from.scale != q.scale || from.zero_point != q.zero_point ||
+          from.format.is_signed != q.format.is_signed)
+        return;
       widest.bits = std::max(widest.bits, from.format.bits);
     }
     q.format.bits = std::min(q.format.bits, widest.bits);
