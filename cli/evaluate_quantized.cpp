@@ -53,9 +53,8 @@ class QuantizedEvaluation {
     if (!request_.accelerator.empty())
       refuse_option("--accelerator", "is given, but this arithmetic has one of its own",
                     "leave it out, or quantize the network first: widthwise quantize");
-    const bool calibrates =
-        !options_.dynamic && options_.statistics_file.empty() && !ptq_.calibration.data.empty();
-    const bool none = !options_.dynamic && options_.statistics_file.empty() && !calibrates;
+    const bool none =
+        !options_.dynamic && options_.statistics_file.empty() && ptq_.calibration.data.empty();
     if (none && !ptq_.config_file.empty())
       throw InputError({.file = ptq_.config_file,
                         .where = "",

@@ -76,13 +76,10 @@ class EffectCheck {
 
   void run() const {
     const bool codes = quantizes_activations(options_), weights = quantizes_weights(options_);
-    if (!options_.no_clip_layers.empty() &&
-        !clips(options_, [](Clipping clip) { return clip != Clipping::kNone; }))
+    if (!options_.no_clip_layers.empty() && !clips(options_, is_clipping))
       refuse({name("--qe-no-clip-layers", "no_clip_layers")}, "nothing is clipped",
              "add " + name("--qe-clip-acts", "clip_acts") + ", or leave it out");
-    if (options_.clip_half_range && !clips(options_, [](Clipping clip) {
-          return clip == Clipping::kGauss || clip == Clipping::kLaplace;
-        }))
+    if (options_.clip_half_range && !clips(options_, is_aciq))
       refuse({"clip_half_range"}, "clip_acts is neither GAUSS nor LAPLACE, which have one",
              "leave it out");
     const PtqRequest& r = request_;
@@ -117,7 +114,7 @@ class EffectCheck {
   };
 
   std::string name(const char* option, const char* key) const {
-    return request_.config_file.empty() ? option : key;
+    return setting_name(request_.config_file, option, key);
   }
   std::vector<std::string> given(const std::vector<Setting>& settings) const {
     std::vector<std::string> names;
@@ -253,7 +250,7 @@ std::string write_config(const PtqRequest& r, PtqOptions options, std::vector<st
     if (c.subset) beside.push_back("--calibration-subset " + *c.subset);
     if (c.images) beside.push_back(fmt::format("--calibration-images {}", *c.images));
   }
-  const std::string text = fmt::format("{}", fmt::join(beside, " "));
+  const std::string text = fmt::to_string(fmt::join(beside, " "));
   write_file(r.config_out, ptq_config_yaml(options, text));
   return text.empty() ? ""
                       : fmt::format("{} goes with {}, which it has no keys for\n",

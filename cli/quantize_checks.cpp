@@ -159,7 +159,10 @@ void check_methods(const QuantizeRequest& request, const PtqOptions& options) {
   if (!percentile)
     refuse_option("--qe-percentile-wts", "is given, but weights are not clipped by percentile",
                   "add --qe-clip-wts percentile");
-  check_percent("--qe-percentile-wts", *m.weight_percentile, "99.9 is usual");
+  if (!(*m.weight_percentile > 0 && *m.weight_percentile <= 100))
+    refuse_option("--qe-percentile-wts",
+                  fmt::format("is {}, allowed above 0 and up to 100", *m.weight_percentile),
+                  "99.9 is usual");
 }
 
 }  // namespace

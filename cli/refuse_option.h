@@ -1,6 +1,4 @@
 #pragma once
-#include <fmt/format.h>
-
 #include <string>
 
 #include "core/error.h"
@@ -14,12 +12,6 @@ namespace widthwise {
                     .field = std::move(option),
                     .problem = std::move(problem),
                     .fix = std::move(fix)});
-}
-
-// Of values inside.
-inline void check_percent(const std::string& option, double value, const std::string& fix) {
-  if (!(value > 0 && value <= 100))
-    refuse_option(option, fmt::format("is {}, allowed above 0 and up to 100", value), fix);
 }
 
 }  // namespace widthwise

@@ -1,4 +1,5 @@
 #pragma once
+#include <limits>
 #include <stdexcept>
 #include <string>
 
@@ -33,15 +34,7 @@ class Interrupted : public std::runtime_error {
   Interrupted(std::string work, double done_fraction);
 };
 
-// "a, b, c": for messages that list the known names.
-template <class Names>
-std::string list_names(const Names& names) {
-  std::string text;
-  for (const auto& name : names) text += (text.empty() ? "" : ", ") + std::string(name);
-  return text;
-}
-
-// The first ones: "a, b, ... (40 in all)".
+// The first ones, for messages: "a, b, ... (40 in all)".
 template <class Names>
 std::string some_names(const Names& names, size_t shown = 12) {
   std::string text;
@@ -50,6 +43,12 @@ std::string some_names(const Names& names, size_t shown = 12) {
     if (count++ < shown) text += (text.empty() ? "" : ", ") + std::string(name);
   }
   return count > shown ? text + ", ... (" + std::to_string(count) + " in all)" : text;
+}
+
+// "a, b, c": for messages that list the known names.
+template <class Names>
+std::string list_names(const Names& names) {
+  return some_names(names, std::numeric_limits<size_t>::max());
 }
 
 }  // namespace widthwise

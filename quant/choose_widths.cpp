@@ -257,15 +257,18 @@ class Search {
              "allow a higher cost");
   }
 
+  // Which of the widths an operand has.
+  size_t level_of(const Layers& layers, const Operand& operand) const {
+    const auto& own = layers.at(operand.layer->name);
+    const int bits = operand.is_weight ? *own.weight : *own.ifmap;
+    return static_cast<size_t>(std::find(widths_.begin(), widths_.end(), bits) - widths_.begin());
+  }
+
   // The sum of what each operand adds by itself.
   double added_divergence(const Layers& layers) const {
     double sum = 0;
-    for (const Operand& operand : operands_) {
-      const auto& own = layers.at(operand.layer->name);
-      const int bits = operand.is_weight ? *own.weight : *own.ifmap;
-      const auto level = std::find(widths_.begin(), widths_.end(), bits) - widths_.begin();
-      sum += operand.divergence[static_cast<size_t>(level)] - operand.divergence[0];
-    }
+    for (const Operand& operand : operands_)
+      sum += operand.divergence[level_of(layers, operand)] - operand.divergence[0];
     return sum;
   }
 
@@ -307,16 +310,14 @@ class Search {
       double most = 0;
       Layers best;
       for (const Operand& operand : operands_) {
-        const auto& own = layers.at(operand.layer->name);
-        const int bits = operand.is_weight ? *own.weight : *own.ifmap;
-        const auto level = std::find(widths_.begin(), widths_.end(), bits) - widths_.begin();
+        const size_t level = level_of(layers, operand);
         if (level == 0) continue;
         Layers wider = layers;
-        set(wider, operand, widths_[static_cast<size_t>(level - 1)]);
+        set(wider, operand, widths_[level - 1]);
         if (cost_of(wider) > cost) continue;
         const double price =
             std::max(layer_cost(wider, *operand.layer) - layer_cost(layers, *operand.layer), 1e-12);
-        const double saved = (added_divergence(layers) - added_divergence(wider)) / price;
+        const double saved = (operand.divergence[level] - operand.divergence[level - 1]) / price;
         if (saved <= most) continue;
         most = saved;
         best = wider;
@@ -327,8 +328,7 @@ class Search {
   }
 
   // The shortest run of steps within the cost, or a uniform network, or one of these widened: the
-  // one with the least divergence.
-  // Nothing: none has these top-1 percents.
+  // one with the least divergence. Nothing: none has these top-1 percents.
   std::optional<Trial> best_within(const std::vector<size_t>& steps, double least_percent) const {
     size_t count = 0;
     while (count < steps.size() && cost_of(layers_after(steps, count)) > *budget_.cost) ++count;

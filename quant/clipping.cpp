@@ -20,10 +20,6 @@ double known(const std::optional<double>& value, const char* name) {
   return *value;
 }
 
-bool is_aciq(Clipping clipping) {
-  return clipping == Clipping::kGauss || clipping == Clipping::kLaplace;
-}
-
 // Of numbers in float32; spread: std or b, times the factor, in double.
 RealRange aciq_range(double mean, double spread, double least, const ClippingChoice& choice,
                      int bits, QuantizationMode mode) {

@@ -74,10 +74,7 @@ class Builder {
     }
     TensorStatistics& s = *found->second.output;
     const auto low = static_cast<double>(reader->low), high = static_cast<double>(reader->high);
-    s.min = std::clamp(s.min, low, high);
-    s.max = std::clamp(s.max, low, high);
-    if (s.avg_min) s.avg_min = std::clamp(*s.avg_min, low, high);
-    if (s.avg_max) s.avg_max = std::clamp(*s.avg_max, low, high);
+    limit_range(low, high, s);
     if (s.histogram) limit(low, high, *s.histogram);
   }
 

@@ -31,11 +31,13 @@ struct ModuleSettings {
   };
   std::map<int, Input> inputs = {};
 
-  // The output, or an input that has its own clipping.
-  bool is_clipped() const {
-    return clip.clipping != Clipping::kNone ||
-           std::any_of(inputs.begin(), inputs.end(), [](const auto& input) {
-             return input.second.clip && input.second.clip->clipping != Clipping::kNone;
+  // Whether the output, or an input that has its own clipping, is clipped in a way that is asked
+  // about.
+  template <class Asked>
+  bool clips(const Asked& asked) const {
+    return asked(clip.clipping) ||
+           std::any_of(inputs.begin(), inputs.end(), [&](const auto& input) {
+             return input.second.clip && asked(input.second.clip->clipping);
            });
   }
 };

@@ -75,7 +75,7 @@ LinearQuantization activation_quantization(const ActivationSettings& settings,
 TensorStatistics relu_statistics(const TensorStatistics& input, const TensorStatistics& output,
                                  Clipping clipping) {
   TensorStatistics statistics = output;
-  if (clipping != Clipping::kGauss && clipping != Clipping::kLaplace) return statistics;
+  if (!is_aciq(clipping)) return statistics;
   statistics.mean = input.mean;
   statistics.std = input.std;
   statistics.b = input.b;

@@ -29,6 +29,10 @@ enum class Clipping {
   kKl,          // least Kullback-Leibler divergence (Migacz 2017), by histogram
   kMse,         // least mean squared error, by histogram
 };
+constexpr bool is_clipping(Clipping clipping) { return clipping != Clipping::kNone; }
+constexpr bool is_aciq(Clipping clipping) {
+  return clipping == Clipping::kGauss || clipping == Clipping::kLaplace;
+}
 
 // Whose arithmetic counts where the released versions differ from each other and from what is
 // right.

@@ -142,8 +142,7 @@ void check(const ResolvedModule& module, const std::string& file) {
   const ModuleSettings& s = module.settings;
   const auto check_clip = [&](const ClippingChoice& clip, std::optional<int> bits,
                               const std::string& field) {
-    const bool aciq = clip.clipping == Clipping::kGauss || clip.clipping == Clipping::kLaplace;
-    if (aciq && bits && *bits > 8)
+    if (is_aciq(clip.clipping) && bits && *bits > 8)
       refuse(module.module, file, field + "clip_acts",
              fmt::format("is {} with {} bits, which it knows factors of up to 8 for",
                          clipping_name(clip.clipping), *bits),
@@ -172,8 +171,7 @@ void check(const ResolvedModule& module, const std::string& file) {
 void check_stated(const ResolvedModule& module, const std::string& file) {
   const ModuleSettings& s = module.settings;
   if (module.no_quant) return;
-  const bool clips = module.stated.clip_acts.value_or(Clipping::kNone) != Clipping::kNone;
-  if (clips && !s.bits_activations)
+  if (is_clipping(module.stated.clip_acts.value_or(Clipping::kNone)) && !s.bits_activations)
     refuse(module.module, file, "clip_acts", "is given, but its activations are left in float",
            "give bits_activations, or leave it out");
   if (module.stated.per_channel_wts.value_or(false) && has_weights(module.module.type) &&
@@ -181,19 +179,10 @@ void check_stated(const ResolvedModule& module, const std::string& file) {
     refuse(module.module, file, "per_channel_wts", "is given, but its weights are left in float",
            "give bits_weights, or leave it out");
   if (!s.bits_activations || module.no_clip) return;
-  const auto clips_by = [&](auto&&... clippings) {
-    const auto is = [&](const ClippingChoice& clip) {
-      return ((clip.clipping == clippings) || ...);
-    };
-    return is(s.clip) || std::any_of(s.inputs.begin(), s.inputs.end(), [&](const auto& input) {
-             return input.second.clip && is(*input.second.clip);
-           });
-  };
-  if (module.stated.clip_n_stds && !clips_by(Clipping::kNStd))
+  if (module.stated.clip_n_stds && !s.clips([](Clipping clip) { return clip == Clipping::kNStd; }))
     refuse(module.module, file, "clip_n_stds", "is given, but clip_acts is not N_STD",
            "add clip_acts: N_STD, or leave it out");
-  if (module.stated.clip_half_range.value_or(false) &&
-      !clips_by(Clipping::kGauss, Clipping::kLaplace))
+  if (module.stated.clip_half_range.value_or(false) && !s.clips(is_aciq))
     refuse(module.module, file, "clip_half_range",
            "is given, but clip_acts is neither GAUSS nor LAPLACE, which have one", "leave it out");
 }

@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <set>
 
 #include "core/error.h"
 
@@ -23,9 +22,7 @@ class ModuleResolution {
     resolved_ = resolve(options_, modules, compat_, file_);
     for (size_t i = 0; i < layers().size(); ++i) {
       resolved_.modules[i].only_moves = moves_one_tensor(layers()[i]);
-      if (!runs_in_float(i)) continue;
-      resolved_.modules[i].settings.bits_activations.reset();
-      floats_.insert(modules_.modules[i]);
+      if (runs_in_float(i)) resolved_.modules[i].settings.bits_activations.reset();
     }
     if (compat_ != Compat::kNone) return std::move(resolved_);
     for (size_t i = 0; i < layers().size(); ++i) check_inputs(i);
@@ -34,9 +31,9 @@ class ModuleResolution {
       check_effect(entry.pattern, &ResolvedModule::matched, "overrides." + entry.pattern,
                    entry.line);
     check_list(options_.no_quant_layers, &ResolvedModule::no_quant,
-               file_.empty() ? "--qe-no-quant-layers" : "no_quant_layers");
+               setting_name(file_, "--qe-no-quant-layers", "no_quant_layers"));
     check_list(options_.no_clip_layers, &ResolvedModule::no_clip,
-               file_.empty() ? "--qe-no-clip-layers" : "no_clip_layers");
+               setting_name(file_, "--qe-no-clip-layers", "no_clip_layers"));
     check_rest();
     return std::move(resolved_);
   }
@@ -45,14 +42,19 @@ class ModuleResolution {
   const std::vector<FloatLayer>& layers() const { return modules_.network.layers; }
   const ModuleSettings& settings(size_t i) const { return resolved_.modules[i].settings; }
 
+  // `line` of the file; 0: none.
+  [[noreturn]] void refuse(int line, const std::string& field, const std::string& problem,
+                           const std::string& fix) const {
+    throw InputError({.file = file_,
+                      .where = line == 0 ? "" : fmt::format("line {}", line),
+                      .field = field,
+                      .problem = problem,
+                      .fix = fix});
+  }
   [[noreturn]] void refuse(const PatternOverride* entry, const std::string& field,
                            const std::string& problem, const std::string& fix) const {
-    throw InputError(
-        {.file = file_,
-         .where = entry == nullptr || entry->line == 0 ? "" : fmt::format("line {}", entry->line),
-         .field = (entry == nullptr ? "" : "overrides." + entry->pattern) + field,
-         .problem = problem,
-         .fix = fix});
+    refuse(entry == nullptr ? 0 : entry->line,
+           (entry == nullptr ? "" : "overrides." + entry->pattern) + field, problem, fix);
   }
   const PatternOverride* entry_of(size_t i) const {
     const auto found = std::find_if(
@@ -106,21 +108,17 @@ class ModuleResolution {
   void check_effect(const std::string& pattern, std::optional<std::string> ResolvedModule::*by,
                     const std::string& field, int line) const {
     std::vector<std::string> others;
-    for (const ResolvedModule& module : resolved_.modules) {
+    for (size_t i = 0; i < layers().size(); ++i) {
+      const ResolvedModule& module = resolved_.modules[i];
       if (module.*by != pattern) continue;
-      const bool runs_in_float = floats_.contains(module.module.name);
-      if (!module.joins && !module.only_moves && !runs_in_float) return;
+      if (!module.joins && !runs_in_float(i)) return;
       others.push_back(module.module.name + (module.joins        ? " joins " + *module.joins
                                              : module.only_moves ? " moves data"
                                                                  : " runs in float here"));
     }
     if (others.empty()) return;
-    throw InputError(
-        {.file = file_,
-         .where = line == 0 ? "" : fmt::format("line {}", line),
-         .field = field,
-         .problem = "decides about nothing that has settings of its own: " + list_names(others),
-         .fix = "leave it out, or state it of the layers before them"});
+    refuse(line, field, "decides about nothing that has settings of its own: " + list_names(others),
+           "leave it out, or state it of the layers before them");
   }
   void check_list(const std::vector<std::string>& patterns,
                   std::optional<std::string> ResolvedModule::*by, const std::string& name) const {
@@ -135,20 +133,14 @@ class ModuleResolution {
       const ModuleSettings& s = module.settings;
       if (module.joins || module.only_moves) continue;
       quantized |= s.bits_activations || (has_weights(module.module.type) && s.bits_weights);
-      clipped |= s.bits_activations && s.is_clipped();
+      clipped |= s.bits_activations && s.clips(is_clipping);
     }
     if (!quantized)
-      throw InputError({.file = file_,
-                        .where = "",
-                        .field = "bits",
-                        .problem = "are none of any layer, so that nothing is quantized",
-                        .fix = "give some layers bits"});
+      refuse(0, "bits", "are none of any layer, so that nothing is quantized",
+             "give some layers bits");
     if (!options_.no_clip_layers.empty() && !clipped)
-      throw InputError({.file = file_,
-                        .where = "",
-                        .field = file_.empty() ? "--qe-no-clip-layers" : "no_clip_layers",
-                        .problem = "leaves nothing that is clipped",
-                        .fix = "leave it and the clipping out"});
+      refuse(0, setting_name(file_, "--qe-no-clip-layers", "no_clip_layers"),
+             "leaves nothing that is clipped", "leave it and the clipping out");
   }
 
   const PtqOptions& options_;
@@ -156,7 +148,6 @@ class ModuleResolution {
   const Compat compat_;
   const std::string& file_;
   ResolvedSettings resolved_;
-  std::set<std::string> floats_;  // modules that have no codes here, whatever is stated
 };
 
 }  // namespace

@@ -15,7 +15,7 @@ class Checker {
 
   // A setting's name: of an option, or of a key in a file.
   std::string name(const char* option, const char* key) const {
-    return file_.empty() ? option : key;
+    return setting_name(file_, option, key);
   }
 
   // Where following fields stand, and what their names begin with.
@@ -28,6 +28,7 @@ class Checker {
     throw InputError(
         {.file = file_, .where = where_, .field = prefix_ + field, .problem = problem, .fix = fix});
   }
+  void bits(const char* key, int value, const char* fix) const { bits(key, key, value, fix); }
   // `key`: as in files.
   void bits(const std::string& field, std::string_view key, int value, const char* fix) const {
     const auto [low, high] = bit_limits(key);
@@ -59,13 +60,11 @@ void check_override(Checker& check, const PatternOverride& entry) {
   const auto given = [](const ModuleOverride::NullableInt& value) {
     return value.value_or(std::nullopt);
   };
-  if (const auto bits = given(o.bits_activations))
-    check.bits("bits_activations", "bits_activations", *bits, kFloatFix);
-  if (const auto bits = given(o.bits_weights))
-    check.bits("bits_weights", "bits_weights", *bits, kFloatFix);
-  if (const auto bits = given(o.bits_bias)) check.bits("bits_bias", "bits_bias", *bits, kFloatFix);
+  if (const auto bits = given(o.bits_activations)) check.bits("bits_activations", *bits, kFloatFix);
+  if (const auto bits = given(o.bits_weights)) check.bits("bits_weights", *bits, kFloatFix);
+  if (const auto bits = given(o.bits_bias)) check.bits("bits_bias", *bits, kFloatFix);
   if (const auto bits = given(o.scale_approx_mult_bits))
-    check.bits("scale_approx_mult_bits", "scale_approx_mult_bits", *bits, kApproximateFix);
+    check.bits("scale_approx_mult_bits", *bits, kApproximateFix);
   if (const auto bits = given(o.fpq_module)) check.fpq("fpq_module", *bits);
   if (o.clip_n_stds) check.n_stds("clip_n_stds", *o.clip_n_stds);
   for (const auto& [index, input] : o.input_overrides) {
@@ -131,9 +130,7 @@ void check(const PtqOptions& options, const std::string& file) {
                "scale_approx_mult_bits", *options.scale_approx_bits, kApproximateFix);
   if (options.fpq_module) check.fpq("fpq_module", *options.fpq_module);
 
-  const bool aciq =
-      options.clip_acts == Clipping::kGauss || options.clip_acts == Clipping::kLaplace;
-  if (aciq && options.bits_activations && *options.bits_activations > 8)
+  if (is_aciq(options.clip_acts) && options.bits_activations && *options.bits_activations > 8)
     check.refuse(clip_acts,
                  fmt::format("is {} with {} bits, which it knows factors of up to 8 for",
                              clipping_name(options.clip_acts), *options.bits_activations),

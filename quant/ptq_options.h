@@ -100,6 +100,11 @@ struct PtqOptions {
   bool operator==(const PtqOptions&) const = default;
 };
 
+// What messages call a setting: the option, or, where it was read from a file, its key there.
+inline const char* setting_name(const std::string& file, const char* option, const char* key) {
+  return file.empty() ? option : key;
+}
+
 // Whether a layer or an input is stated to be clipped in a way that is asked about.
 template <class Asked>
 bool clips(const PtqOptions& options, const Asked& asked) {

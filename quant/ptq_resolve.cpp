@@ -61,15 +61,16 @@ class PlainResolution {
       if (decided[i].empty()) result_.without_effect.push_back(options_.overrides[i].pattern);
       check_keys(i, decided[i]);
     }
-    exclude(options_.no_quant_layers, list_name("--qe-no-quant-layers", "no_quant_layers"),
-            "is quantized", &ResolvedModule::no_quant, [](ModuleSettings& s) {
+    exclude(options_.no_quant_layers,
+            setting_name(file_, "--qe-no-quant-layers", "no_quant_layers"), "is quantized",
+            &ResolvedModule::no_quant, [](ModuleSettings& s) {
               const bool quantized = s.bits_activations || s.bits_weights;
               s.bits_activations = s.bits_weights = std::nullopt;
               return quantized;
             });
-    exclude(options_.no_clip_layers, list_name("--qe-no-clip-layers", "no_clip_layers"),
+    exclude(options_.no_clip_layers, setting_name(file_, "--qe-no-clip-layers", "no_clip_layers"),
             "is clipped", &ResolvedModule::no_clip, [](ModuleSettings& s) {
-              const bool clipped = s.bits_activations && s.is_clipped();
+              const bool clipped = s.bits_activations && s.clips(is_clipping);
               s.clip = {};
               for (auto& [index, input] : s.inputs) input.clip = std::nullopt;
               return clipped;
@@ -103,10 +104,6 @@ class PlainResolution {
                                   list_names(types)),
                       "leave it out", key);
     }
-  }
-
-  const char* list_name(const char* option, const char* key) const {
-    return file_.empty() ? option : key;
   }
 
   // change() says whether it did.

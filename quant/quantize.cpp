@@ -219,6 +219,7 @@ class Quantizer {
     }
   }
 
+  // step_with_room(), and the codes at that step.
   void make_room_for_bias(const FloatLayer& layer, QuantizedLayer& out) {
     if (layer.bias.empty() || std::get<MatmulWorkload>(layer.workload).unit_weights) return;
     const size_t parts = out.weight_scales.size(), biases = layer.bias.size() / parts,
@@ -264,8 +265,8 @@ std::vector<int32_t> bias_codes(const QuantizedLayer& layer, std::span<const flo
       refuse(
           "layer '" + layer.name + "'", "bias",
           fmt::format("of channel {} is {:.3g} steps of its scale, allowed within int32", oc, code),
-          "the ifmap's values are nothing beside it: take the layer out, or the constant that it "
-          "adds");
+          "weights or ifmap are nothing beside it: give every channel a scale of its own, or take "
+          "the constant out");
     }
     codes[oc] = static_cast<int32_t>(code);
   }

@@ -198,17 +198,23 @@ class Importer {
                       "quantize the operator that writes it");
   }
 
+  // Of each code by itself.
+  QuantizedLayer clamp_layer(const GraphNode& node, const std::string& op, int ifmap) const {
+    QuantizedLayer out = layer(node, op);
+    out.workload = ElementwiseWorkload{ElementwiseWorkload::Kind::kClamp,
+                                       shape_elements(without_batch(shapes_.at(node.inputs[0])))};
+    out.ifmaps = {ifmap};
+    return out;
+  }
+
   void import_requantize(const GraphNode& node) {
     const NodeView v = view(node);
     const std::string& codes = node.inputs[0];
     const TensorQuantization q = quantization(node, 3, node.outputs[0]);
     const int ifmap = tensor(node, codes, quantization(node, 1, codes));
-    QuantizedLayer out = layer(node, v.text("operator", node.op_type));
-    if (out.operator_type == "Identity" && requantize_concat(codes, node, q)) return;
-    out.workload = ElementwiseWorkload{ElementwiseWorkload::Kind::kClamp,
-                                       shape_elements(without_batch(shapes_.at(codes)))};
-    out.ifmaps = {ifmap};
-    add_layer(node, std::move(out), q);
+    const std::string op = v.text("operator", node.op_type);
+    if (op == "Identity" && requantize_concat(codes, node, q)) return;
+    add_layer(node, clamp_layer(node, op, ifmap), q);
   }
 
   // Tensors of one quantization that are joined and quantized again: the layer that joins them
@@ -239,10 +245,7 @@ class Importer {
                         "quantize it first");
     const auto low = static_cast<int32_t>(clip.low), high = static_cast<int32_t>(clip.high);
     if (readers_.at(node.inputs[0]) != 1) {
-      QuantizedLayer out = layer(node, "Identity");
-      out.workload = ElementwiseWorkload{ElementwiseWorkload::Kind::kClamp,
-                                         shape_elements(without_batch(shapes_.at(node.inputs[0])))};
-      out.ifmaps = {found->second};
+      QuantizedLayer out = clamp_layer(node, "Identity", found->second);
       out.q_min = low;
       out.q_max = high;
       TensorQuantization q = network_.tensor(found->second).quantization;

@@ -16,15 +16,11 @@ namespace {
   throw InputError({.file = "", .where = where, .field = field, .problem = problem, .fix = fix});
 }
 
+// The moments are not known behind the limits.
 TensorStatistics limited(const TensorStatistics& input, const FloatLayer& clamp) {
-  const auto limit = [&](double value) {
-    return std::clamp(value, static_cast<double>(clamp.low), static_cast<double>(clamp.high));
-  };
-  TensorStatistics output;
-  output.min = limit(input.min);
-  output.max = limit(input.max);
-  if (input.avg_min) output.avg_min = limit(*input.avg_min);
-  if (input.avg_max) output.avg_max = limit(*input.avg_max);
+  TensorStatistics output{
+      .min = input.min, .max = input.max, .avg_min = input.avg_min, .avg_max = input.avg_max};
+  limit_range(static_cast<double>(clamp.low), static_cast<double>(clamp.high), output);
   return output;
 }
 

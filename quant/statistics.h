@@ -1,4 +1,5 @@
 #pragma once
+#include <algorithm>
 #include <cstdint>
 #include <map>
 #include <optional>
@@ -26,6 +27,14 @@ struct TensorStatistics {
   int64_t total_numel = 0;                    // elements behind it; 0: not known
   std::optional<Histogram> histogram = {};    // for percentile, KL and MSE ranges
 };
+
+// What is outside of the range lies at its ends. Mean, std, b and histogram stay.
+inline void limit_range(double low, double high, TensorStatistics& s) {
+  s.min = std::clamp(s.min, low, high);
+  s.max = std::clamp(s.max, low, high);
+  if (s.avg_min) s.avg_min = std::clamp(*s.avg_min, low, high);
+  if (s.avg_max) s.avg_max = std::clamp(*s.avg_max, low, high);
+}
 
 // By tensor name.
 using Statistics = std::map<std::string, TensorStatistics>;

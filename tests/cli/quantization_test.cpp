@@ -193,13 +193,15 @@ TEST_F(Quantization, RefusesOptionsWithoutEffect) {
   refused(with({"--qe-bits-acts", "1", "--qe-mode", "sym_restr"}),
           {"layer 'conv': bits_activations is 1, of which sym_restr has the code 0 alone"});
   refused(with({"--qe-scale-approx-bits", "1"}), {"--qe-scale-approx-bits is 1, allowed 2..23"});
-  const Arguments of_weights[] = {
-      {"--qe-per-channel"}, {"--qe-mode-wts", "asym_u"}, {"--qe-bits-accum", "16"}};
-  for (const Arguments& useless : of_weights) {
-    Arguments more = {"--qe-bits-wts", "0"};
-    more.insert(more.end(), useless.begin(), useless.end());
-    refused(with(more), {useless[0] + " is given, but weights are left in float"});
-  }
+  const auto refused_of_weights = [&](const auto& command, const std::vector<Arguments>& options) {
+    for (const Arguments& useless : options) {
+      Arguments more = {"--qe-bits-wts", "0"};
+      more.insert(more.end(), useless.begin(), useless.end());
+      refused(command(more), {useless[0] + " is given, but weights are left in float"});
+    }
+  };
+  refused_of_weights(
+      with, {{"--qe-per-channel"}, {"--qe-mode-wts", "asym_u"}, {"--qe-bits-accum", "16"}});
   refused(with({"--qe-bits-acts", "0", "--qe-mode-acts", "asym_u"}),
           {"--qe-mode-acts is given, but activations are left in float"});
   refused(with({"--qe-mode", "sym", "--qe-mode-acts", "asym_u", "--qe-mode-wts", "sym"}),
@@ -222,16 +224,11 @@ TEST_F(Quantization, RefusesOptionsWithoutEffect) {
     more.insert(more.end(), {"--data", "data.npy", "--images", "0"});
     return quantize(more);
   };
-  const Arguments of_float[] = {{"--bias-correction"},
-                                {"--rounding", "gptq"},
-                                {"--qe-clip-wts", "mse"},
-                                {"--qe-per-channel"},
-                                {"--qe-mode-wts", "asym_u"}};
-  for (const Arguments& useless : of_float) {
-    Arguments more = {"--qe-bits-wts", "0"};
-    more.insert(more.end(), useless.begin(), useless.end());
-    refused(images(more), {useless[0] + " is given, but weights are left in float"});
-  }
+  refused_of_weights(images, {{"--bias-correction"},
+                              {"--rounding", "gptq"},
+                              {"--qe-clip-wts", "mse"},
+                              {"--qe-per-channel"},
+                              {"--qe-mode-wts", "asym_u"}});
   refused(file({"--qe-bits-acts", "0", "--elementwise-bits", "4"}),
           {"--elementwise-bits is given, but activations are left in float"});
   refused(file({"--qe-bits-acts", "0", "--signed-acts"}),
